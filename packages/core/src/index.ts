@@ -1,0 +1,6 @@
+export * from './error.ts'
+export * from './likelihood.ts'
+export * from './manifest.ts'
+export * from './quantile.ts'
+export * from './random.ts'
+export * from './tensor.ts'

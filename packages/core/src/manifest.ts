@@ -1,0 +1,145 @@
+import * as z from 'zod/mini'
+import { NiceflowError } from './error.ts'
+import type { DataRange } from './likelihood.ts'
+
+/** The newest `flow.json` that this version reads and the one that it writes. */
+export const manifestVersion = 1
+
+export const graphNames = ['encoder', 'decoder'] as const
+/** A graph of a bundle. Ports: encoder `x` -> `z`, `log_likelihood`; decoder `z` -> `x`. */
+export type GraphName = (typeof graphNames)[number]
+
+/** How a bundle stores its weights; arithmetic is float32 whatever it says. */
+export type StorageType = 'fp32' | 'fp16' | 'q8'
+
+/** The file of each graph and the one that holds the weights they share. */
+export type Variant = { readonly [G in GraphName]: string } & { readonly weights: string }
+
+/** What a runtime must know of the model; shapes are per example. */
+export type ModelFacts = {
+  readonly dim: number
+  readonly prior: 'logistic' | 'gaussian'
+  /** The range on which `x` lives and on which the likelihood is a density. */
+  readonly dataRange: DataRange
+  /** True where `x` is made of 8-bit pixels as low + (pixel + u) * cell width. */
+  readonly pixels: boolean
+  /** Rows and columns of the image that `x` is, where it is one. */
+  readonly imageShape: readonly [rows: number, columns: number] | null
+}
+
+/** Where a model comes from: enough to train it again. */
+export type Provenance = {
+  readonly seed: number
+  readonly dataset: string
+  readonly datasetSha256: string
+  readonly trainingExamples: number
+  readonly epochs: number
+  readonly steps: number
+  readonly engine: string
+  readonly versions: Readonly<Record<string, string>>
+}
+
+/** A log-likelihood measured on a split, in nats on the data range. */
+export type Evaluation = {
+  readonly split: string
+  readonly examples: number
+  readonly draws: number
+  readonly seed: number
+  readonly logLikelihood: { readonly mean: number; readonly standardError: number }
+  readonly bitsPerDim: number
+}
+
+/** Held-out quantiles: pairs of a probability and the nats below which that share of examples lies. */
+export type Calibration = { readonly split: string; readonly examples: number; readonly quantiles: readonly (readonly [number, number])[] }
+
+/** The contents of a bundle's `flow.json`. */
+export type Manifest = {
+  readonly formatVersion: typeof manifestVersion
+  readonly name: string
+  readonly model: ModelFacts
+  /** The flow's configuration, as `@niceflow/flow` validates it. */
+  readonly config: unknown
+  /** The storage type of the files that have no suffix. */
+  readonly dtype: StorageType
+  readonly variants: { readonly [D in StorageType]?: Variant | undefined }
+  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>
+  readonly provenance: Provenance
+  readonly evaluation: Evaluation | null
+  readonly calibration: Calibration | null
+}
+
+const finite = z.number()
+const count = z.int().check(z.positive())
+const pair = z.tuple([finite, finite])
+const fileName = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected a plain file name inside the bundle folder'))
+const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits'))
+const storage = z.enum(['fp32', 'fp16', 'q8'])
+
+const schema: z.ZodMiniType<Manifest> = z.object({
+  formatVersion: z.literal(manifestVersion),
+  name: z.string(),
+  model: z.object({
+    dim: count,
+    prior: z.enum(['logistic', 'gaussian']),
+    dataRange: pair,
+    pixels: z.boolean(),
+    imageShape: z.nullable(z.tuple([count, count])),
+  }),
+  config: z.unknown(),
+  dtype: storage,
+  variants: z.partialRecord(storage, z.object({ encoder: fileName, decoder: fileName, weights: fileName })),
+  files: z.record(fileName, z.object({ bytes: z.int().check(z.nonnegative()), sha256 })),
+  provenance: z.object({
+    seed: z.int(),
+    dataset: z.string(),
+    datasetSha256: sha256,
+    trainingExamples: count,
+    epochs: z.int(),
+    steps: z.int(),
+    engine: z.string(),
+    versions: z.record(z.string(), z.string()),
+  }),
+  evaluation: z.nullable(
+    z.object({
+      split: z.string(),
+      examples: count,
+      draws: count,
+      seed: z.int(),
+      logLikelihood: z.object({ mean: finite, standardError: finite }),
+      bitsPerDim: finite,
+    }),
+  ),
+  calibration: z.nullable(z.object({ split: z.string(), examples: count, quantiles: z.array(pair) })),
+})
+
+export class InvalidManifestError extends NiceflowError {
+  override readonly name = 'InvalidManifestError'
+}
+
+/**
+ * Checks the contents of a bundle's `flow.json`.
+ * @param source where it was read from, for the message
+ * @throws InvalidManifestError naming the field at fault
+ */
+export function parseManifest(json: string, source: string): Manifest {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch (cause) {
+    throw new InvalidManifestError(`${source}: not JSON: ${(cause as Error).message}`, { cause, remedy: 'export the bundle again' })
+  }
+  const version = (value as { formatVersion?: unknown } | null)?.formatVersion
+  if (typeof version === 'number' && version > manifestVersion) {
+    throw new InvalidManifestError(`${source}: format version ${version}, this niceflow reads up to ${manifestVersion}`, {
+      remedy: 'update niceflow',
+    })
+  }
+  const result = schema.safeParse(value)
+  if (!result.success) {
+    const issue = result.error.issues[0]!
+    throw new InvalidManifestError(`${source}: ${issue.path.join('.') || 'manifest'}: ${issue.message}`, {
+      remedy: 'export the bundle again',
+    })
+  }
+  return result.data
+}

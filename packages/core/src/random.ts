@@ -1,0 +1,124 @@
+/**
+ * Counter-based random numbers: every draw is a function of (seed, purpose, index, draw, dimension) and of nothing else, so it does not
+ * depend on batch, chunk, shard, worker or queue, and is the same in Node and in a browser.
+ *
+ * The generator is Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): it needs only
+ * additions, rotations and exclusive ors of 32-bit words, which JavaScript engines compile to single instructions.
+ */
+
+/** What a draw is for. The numbers are part of the format of reproducible runs: never change one. */
+export const purposes = { dequantization: 1, shuffle: 2, split: 3, initialization: 4, sample: 5, probe: 6 } as const
+export type Purpose = keyof typeof purposes
+
+/** A key of the generator: two 32-bit words. */
+export type Key = readonly [number, number]
+
+const skeinParity = 0x1bd11bda
+
+/** Threefry-2x32-20: encrypts the counter (c0, c1) under the key (k0, k1) into `out[at]`, `out[at + 1]`. */
+function threefry(k0: number, k1: number, c0: number, c1: number, out: Uint32Array, at: number): void {
+  const k2 = skeinParity ^ k0 ^ k1
+  let x0 = (c0 + k0) | 0
+  let x1 = (c1 + k1) | 0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0
+  x0 = (x0 + k1) | 0
+  x1 = (x1 + k2 + 1) | 0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0
+  x0 = (x0 + k2) | 0
+  x1 = (x1 + k0 + 2) | 0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0
+  x0 = (x0 + k0) | 0
+  x1 = (x1 + k1 + 3) | 0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0
+  x0 = (x0 + k1) | 0
+  x1 = (x1 + k2 + 4) | 0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0
+  x0 = (x0 + x1) | 0
+  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0
+  out[at] = x0 + k2
+  out[at + 1] = x1 + k0 + 5
+}
+
+/** One block of the generator, as two unsigned 32-bit words. */
+export function block([k0, k1]: Key, c0: number, c1: number): Key {
+  const out = new Uint32Array(2)
+  threefry(k0, k1, c0, c1, out, 0)
+  return [out[0]!, out[1]!]
+}
+
+/**
+ * The key of one row of draws.
+ * @param seed any integer from 0 to 2^53 - 1
+ * @param index the example's index in the request or dataset
+ * @param draw which draw of the same example (an epoch, say)
+ */
+export function streamKey(seed: number, purpose: Purpose, index: number, draw = 0): Key {
+  const base = block([seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0], purposes[purpose], Math.floor(index / 2 ** 32))
+  return block(base, index >>> 0, draw >>> 0)
+}
+
+const words = new Uint32Array(2)
+
+/** Fills `out` from `start` to `end` with uniform draws of the open interval (0, 1): (k + 1/2) / 2^23, exact in float32 and never 0 or 1. */
+export function fillUniform(key: Key, out: Float32Array | Float64Array, start = 0, end: number = out.length): void {
+  const [k0, k1] = key
+  let at = start
+  for (let counter = 0; at < end; counter++) {
+    threefry(k0, k1, counter, 0, words, 0)
+    out[at++] = ((words[0]! >>> 9) + 0.5) * 2 ** -23
+    if (at < end) out[at++] = ((words[1]! >>> 9) + 0.5) * 2 ** -23
+  }
+}
+
+/** `length` uniform draws of (0, 1). */
+export function uniform(key: Key, length: number): Float32Array {
+  const out = new Float32Array(length)
+  fillUniform(key, out)
+  return out
+}
+
+/** A permutation of 0 … n-1 (Fisher-Yates, 53-bit draws reduced to the range: the bias is below n / 2^53). */
+export function permutation(key: Key, n: number): Uint32Array {
+  const order = Uint32Array.from({ length: n }, (_, i) => i)
+  for (let i = n - 1; i > 0; i--) {
+    threefry(key[0], key[1], i, 1, words, 0)
+    const j = Math.floor(((words[0]! * 2 ** 21 + (words[1]! >>> 11)) / 2 ** 53) * (i + 1))
+    const kept = order[i]!
+    order[i] = order[j]!
+    order[j] = kept
+  }
+  return order
+}
