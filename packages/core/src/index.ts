@@ -1,3 +1,4 @@
+export * from './dequantize.ts'
 export * from './error.ts'
 export * from './likelihood.ts'
 export * from './manifest.ts'

@@ -37,6 +37,8 @@ export type Provenance = {
   readonly steps: number
   readonly engine: string
   readonly versions: Readonly<Record<string, string>>
+  /** How it was fitted, as `@niceflow/trainer` validates it. */
+  readonly training?: unknown
 }
 
 /** A log-likelihood measured on a split, in nats on the data range. */
@@ -46,7 +48,8 @@ export type Evaluation = {
   readonly draws: number
   readonly seed: number
   readonly logLikelihood: { readonly mean: number; readonly standardError: number }
-  readonly bitsPerDim: number
+  /** Null where the data are not pixels. */
+  readonly bitsPerDim: number | null
 }
 
 /** Held-out quantiles: pairs of a probability and the nats below which that share of examples lies. */
@@ -98,6 +101,7 @@ const schema: z.ZodMiniType<Manifest> = z.object({
     steps: z.int(),
     engine: z.string(),
     versions: z.record(z.string(), z.string()),
+    training: z.optional(z.unknown()),
   }),
   evaluation: z.nullable(
     z.object({
@@ -106,7 +110,7 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       draws: count,
       seed: z.int(),
       logLikelihood: z.object({ mean: finite, standardError: finite }),
-      bitsPerDim: finite,
+      bitsPerDim: z.nullable(finite),
     }),
   ),
   calibration: z.nullable(z.object({ split: z.string(), examples: count, quantiles: z.array(pair) })),

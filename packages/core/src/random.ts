@@ -15,67 +15,51 @@ export type Key = readonly [number, number]
 
 const skeinParity = 0x1bd11bda
 
-/** Threefry-2x32-20: encrypts the counter (c0, c1) under the key (k0, k1) into `out[at]`, `out[at + 1]`. */
-function threefry(k0: number, k1: number, c0: number, c1: number, out: Uint32Array, at: number): void {
-  const k2 = skeinParity ^ k0 ^ k1
+/**
+ * Threefry-2x32-20: encrypts the counter (c0, c1) under the key (k0, k1) into `out[0]`, `out[1]`. Written as a loop over its five key
+ * injections, it is small enough for engines to inline, which makes it twice as fast as all twenty rounds written out.
+ */
+function threefry(k0: number, k1: number, c0: number, c1: number, out: Uint32Array): void {
   let x0 = (c0 + k0) | 0
   let x1 = (c1 + k1) | 0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0
-  x0 = (x0 + k1) | 0
-  x1 = (x1 + k2 + 1) | 0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0
-  x0 = (x0 + k2) | 0
-  x1 = (x1 + k0 + 2) | 0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0
-  x0 = (x0 + k0) | 0
-  x1 = (x1 + k1 + 3) | 0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0
-  x0 = (x0 + k1) | 0
-  x1 = (x1 + k2 + 4) | 0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0
-  x0 = (x0 + x1) | 0
-  x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0
-  out[at] = x0 + k2
-  out[at + 1] = x1 + k0 + 5
+  let next = k1
+  let afterNext = skeinParity ^ k0 ^ k1
+  let last = k0
+  for (let injection = 1; injection <= 5; injection++) {
+    if (injection & 1) {
+      x0 = (x0 + x1) | 0
+      x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0
+      x0 = (x0 + x1) | 0
+      x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0
+      x0 = (x0 + x1) | 0
+      x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0
+      x0 = (x0 + x1) | 0
+      x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0
+    } else {
+      x0 = (x0 + x1) | 0
+      x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0
+      x0 = (x0 + x1) | 0
+      x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0
+      x0 = (x0 + x1) | 0
+      x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0
+      x0 = (x0 + x1) | 0
+      x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0
+    }
+    x0 = (x0 + next) | 0
+    x1 = (x1 + afterNext + injection) | 0
+    const used = next
+    next = afterNext
+    afterNext = last
+    last = used
+  }
+  out[0] = x0
+  out[1] = x1
 }
 
 /** One block of the generator, as two unsigned 32-bit words. */
 export function block([k0, k1]: Key, c0: number, c1: number): Key {
   const out = new Uint32Array(2)
-  threefry(k0, k1, c0, c1, out, 0)
+  threefry(k0, k1, c0, c1, out)
   return [out[0]!, out[1]!]
 }
 
@@ -94,10 +78,12 @@ const words = new Uint32Array(2)
 
 /** Fills `out` from `start` to `end` with uniform draws of the open interval (0, 1): (k + 1/2) / 2^23, exact in float32 and never 0 or 1. */
 export function fillUniform(key: Key, out: Float32Array | Float64Array, start = 0, end: number = out.length): void {
-  const [k0, k1] = key
+  // Words past 2^31 are floating-point to the engine: as signed integers they stay in integer registers throughout the loop.
+  const k0 = key[0] | 0
+  const k1 = key[1] | 0
   let at = start
   for (let counter = 0; at < end; counter++) {
-    threefry(k0, k1, counter, 0, words, 0)
+    threefry(k0, k1, counter, 0, words)
     out[at++] = ((words[0]! >>> 9) + 0.5) * 2 ** -23
     if (at < end) out[at++] = ((words[1]! >>> 9) + 0.5) * 2 ** -23
   }
@@ -114,7 +100,7 @@ export function uniform(key: Key, length: number): Float32Array {
 export function permutation(key: Key, n: number): Uint32Array {
   const order = Uint32Array.from({ length: n }, (_, i) => i)
   for (let i = n - 1; i > 0; i--) {
-    threefry(key[0], key[1], i, 1, words, 0)
+    threefry(key[0], key[1], i, 1, words)
     const j = Math.floor(((words[0]! * 2 ** 21 + (words[1]! >>> 11)) / 2 ** 53) * (i + 1))
     const kept = order[i]!
     order[i] = order[j]!

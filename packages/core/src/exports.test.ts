@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest'
+import * as core from './index.ts'
+
+it('exports tensors, random numbers, likelihoods, the manifest and the base errors', () => {
+  expect(Object.keys(core).sort()).toMatchInlineSnapshot(`
+    [
+      "InvalidManifestError",
+      "InvalidValueError",
+      "NiceflowError",
+      "arrayTypes",
+      "bitsPerDim",
+      "block",
+      "cellWidth",
+      "dequantizeRow",
+      "fillUniform",
+      "graphNames",
+      "logisticQuantile",
+      "manifestVersion",
+      "meanAndError",
+      "normalQuantile",
+      "parseManifest",
+      "permutation",
+      "pixelLevels",
+      "purposes",
+      "quantiles",
+      "rows",
+      "sizeOf",
+      "streamKey",
+      "tensor",
+      "uniform",
+    ]
+  `)
+})

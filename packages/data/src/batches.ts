@@ -1,0 +1,66 @@
+import { type DataRange, dequantizeRow, InvalidValueError, permutation, rows, streamKey } from '@niceflow/core'
+import type { Examples, Selection } from './split.ts'
+
+export type DequantizeOptions = {
+  readonly seed: number
+  /** Which draw of the same example: the epoch in training, 0, 1, … in evaluation. */
+  readonly draw: number
+  readonly range: DataRange
+}
+
+/**
+ * Examples as the model takes them: pixels by `dequantizeRow`, floats copied as they are.
+ * @param indices rows of `examples`; an example's draws are keyed on its index, so they do not depend on the others
+ * @returns float32 [indices.length, dim]
+ */
+export function dequantize(examples: Examples, indices: Uint32Array, { seed, draw, range }: DequantizeOptions): Float32Array {
+  const [count, dim] = examples.dims as [number, number]
+  const out = new Float32Array(indices.length * dim)
+  for (let i = 0; i < indices.length; i++) {
+    const index = indices[i]!
+    if (index >= count) throw new InvalidValueError({ what: 'index of an example', expected: `less than ${count}`, got: index })
+    const row = rows(examples, index, index + 1)
+    if (row.dtype === 'uint8') dequantizeRow(row.data, streamKey(seed, 'dequantization', index, draw), range, out, i * dim)
+    else out.set(row.data, i * dim)
+  }
+  return out
+}
+
+export type BatchOptions = Selection & {
+  readonly batchSize: number
+  readonly seed: number
+  /** Epochs count from 0; each has a permutation and draws of its own, so training resumes at any of them. */
+  readonly epoch: number
+  /** Training steps that share one run. */
+  readonly stepsPerRun: number
+  readonly range: DataRange
+}
+
+/** The input of one run of the training engine: `x` is float32 [steps, batch, dim]. */
+export type BatchRun = { readonly x: Float32Array; readonly steps: number; readonly batch: number }
+
+/**
+ * One epoch as runs of whole batches, every example once. What whole batches leave over comes last, as a run of one smaller batch. An
+ * example's values depend on neither batch size nor order.
+ * @throws InvalidValueError (usage) for a batch size or a number of steps that is not a positive integer
+ */
+export function batches(options: BatchOptions): Generator<BatchRun, void, undefined> {
+  const { batchSize, stepsPerRun } = options
+  for (const [what, value] of Object.entries({ 'batch size': batchSize, 'steps per run': stepsPerRun })) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new InvalidValueError({ what, expected: 'a positive integer', got: value, usage: true })
+  }
+  return runs(options)
+}
+
+function* runs({ examples, indices, batchSize, seed, epoch, stepsPerRun, range }: BatchOptions): Generator<BatchRun, void, undefined> {
+  const order = permutation(streamKey(seed, 'shuffle', epoch), indices.length).map((i) => indices[i]!)
+  const run = (start: number, end: number, batch: number): BatchRun => {
+    const x = dequantize(examples, order.subarray(start, end), { seed, draw: epoch, range })
+    return { x, steps: (end - start) / batch, batch }
+  }
+  const whole = order.length - (order.length % batchSize)
+  const length = batchSize * stepsPerRun
+  for (let start = 0; start < whole; start += length) yield run(start, Math.min(start + length, whole), batchSize)
+  if (whole < order.length) yield run(whole, order.length, order.length - whole)
+}

@@ -1,0 +1,53 @@
+import { InvalidValueError, permutation, streamKey, type Tensor } from '@niceflow/core'
+
+/** Examples, one a row: [n, dim]; 8-bit pixels, or floats on the model's data range. */
+export type Examples = Tensor<'uint8' | 'float32'>
+
+/** Rows in use of an array of examples. An example's index in that array is what its random draws are keyed on. */
+export type Selection = { readonly examples: Examples; readonly indices: Uint32Array }
+
+export const splitNames = ['train', 'validation', 'test'] as const
+export type SplitName = (typeof splitNames)[number]
+
+export type SplitOptions = {
+  /** How many training examples are held out. */
+  readonly validation: number
+  readonly seed: number
+}
+
+/**
+ * Holds out a seeded choice of `validation` of `count` examples; both lists ascend.
+ * @throws InvalidValueError (usage) where nothing would be left to train on
+ */
+export function splitIndices(
+  count: number,
+  validation: number,
+  seed: number,
+): { readonly train: Uint32Array; readonly validation: Uint32Array } {
+  if (!Number.isInteger(validation) || validation < 0 || validation >= count) {
+    throw new InvalidValueError({
+      what: 'validation examples',
+      expected: `an integer from 0 to ${count - 1}, one less than the training examples`,
+      got: validation,
+      usage: true,
+    })
+  }
+  const order = permutation(streamKey(seed, 'split', 0), count)
+  return { train: order.slice(validation).sort(), validation: order.slice(0, validation).sort() }
+}
+
+/**
+ * The examples of a split.
+ * @throws InvalidValueError (usage) for a validation split of no examples, or one that leaves none to train on
+ */
+export function selectSplit(
+  dataset: { readonly train: Examples; readonly test: Examples },
+  split: SplitName,
+  { validation, seed }: SplitOptions,
+): Selection {
+  if (split === 'test') return { examples: dataset.test, indices: Uint32Array.from({ length: dataset.test.dims[0]! }, (_, i) => i) }
+  if (split === 'validation' && validation === 0) {
+    throw new InvalidValueError({ what: 'validation examples', expected: 'at least 1 to evaluate on', got: validation, usage: true })
+  }
+  return { examples: dataset.train, indices: splitIndices(dataset.train.dims[0]!, validation, seed)[split] }
+}

@@ -1,0 +1,103 @@
+import { NiceflowError } from '@niceflow/core'
+import * as z from 'zod'
+
+/**
+ * The flow's configuration: what must be known to build its graphs, and nothing about data or training.
+ * Data enter on `dataRange`; the preprocessing bijections and their log-determinants are part of the flow.
+ */
+export type FlowConfig = {
+  /** D, the number of dimensions. */
+  readonly dim: number
+  /** Where x lives, and on which the likelihood is a density. */
+  readonly dataRange: readonly [low: number, high: number]
+  /** Bijections between the data and the first coupling. */
+  readonly preprocessing: readonly Preprocessing[]
+  /** I1, the first half: the even 0-based indices (the paper's odd 1-based ones), the first half of the vector, or any list of indices. */
+  readonly partition: 'even-odd' | 'halves' | readonly number[]
+  /** Which half passes the first coupling unchanged; from there they alternate. */
+  readonly start: 'first' | 'second'
+  readonly couplings: number
+  readonly law: 'additive' | 'multiplicative' | 'affine'
+  readonly hiddenLayers: number
+  readonly hiddenDim: number
+  readonly activation: 'relu' | 'leaky-relu'
+  /** The slope of LeakyReLU below 0. */
+  readonly leak: number
+  readonly prior: 'logistic' | 'gaussian'
+}
+
+/** `logit`: x -> logit(alpha + (1 - 2 alpha) x) on [0, 1]; `standardize`: per-dimension mean 0 and deviation 1 of the training data. */
+export type Preprocessing = { readonly kind: 'logit'; readonly alpha: number } | { readonly kind: 'standardize' }
+
+const count = z.int().positive()
+
+const schema = z.strictObject({
+  dim: z.int().min(2, 'expected at least 2 dimensions: a coupling layer needs two halves'),
+  dataRange: z.tuple([z.number(), z.number()]).refine(([low, high]) => low < high, 'expected low < high'),
+  preprocessing: z.array(
+    z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('logit'), alpha: z.number().gt(0).lt(0.5) }),
+      z.strictObject({ kind: z.literal('standardize') }),
+    ]),
+  ),
+  partition: z.union([z.enum(['even-odd', 'halves']), z.array(z.int().nonnegative()).nonempty()]),
+  start: z.enum(['first', 'second']),
+  couplings: count,
+  law: z.enum(['additive', 'multiplicative', 'affine']),
+  hiddenLayers: z.int().nonnegative(),
+  hiddenDim: count,
+  activation: z.enum(['relu', 'leaky-relu']),
+  leak: z.number(),
+  prior: z.enum(['logistic', 'gaussian']),
+})
+
+export class InvalidConfigError extends NiceflowError {
+  override readonly name = 'InvalidConfigError'
+}
+
+/** Raises the first problem that a schema found, as one line that names the field and its value. */
+export function refuse(what: string, value: unknown, error: z.ZodError): never {
+  const { path, message } = error.issues[0]!
+  const got = path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value)
+  throw new InvalidConfigError(`${what}: ${path.join('.') || 'value'}: ${message}${got === undefined ? '' : `, got ${JSON.stringify(got)}`}`, { usage: true })
+}
+
+/**
+ * Checks a configuration from outside.
+ * @throws InvalidConfigError naming the field, what was expected and what was got
+ */
+export function parseFlowConfig(value: unknown): FlowConfig {
+  const result = schema.safeParse(value)
+  if (!result.success) refuse('flow config', value, result.error)
+  const { dim, partition } = result.data
+  if (typeof partition !== 'string') {
+    const distinct = new Set(partition)
+    if (distinct.size !== partition.length || partition.length >= dim || partition.some((i) => i >= dim)) {
+      throw new InvalidConfigError(`flow config: partition: expected 1 to ${dim - 1} distinct indices below ${dim}, got [${partition}]`, { usage: true })
+    }
+  }
+  return result.data
+}
+
+/** The paper's MNIST model: four additive couplings of five hidden layers of 1000, logistic prior, pixels on [0, 1] (section 5.1). */
+export const paperMnist: FlowConfig = {
+  dim: 784,
+  dataRange: [0, 1],
+  preprocessing: [],
+  partition: 'even-odd',
+  start: 'first',
+  couplings: 4,
+  law: 'additive',
+  hiddenLayers: 5,
+  hiddenDim: 1000,
+  activation: 'relu',
+  leak: 0.2,
+  prior: 'logistic',
+}
+
+/** What a configuration allows and a user would regret: one line each. */
+export function flowWarnings({ couplings, dim, partition }: FlowConfig): readonly string[] {
+  const few = couplings < 3 ? [`${couplings} coupling${couplings === 1 ? '' : 's'}: it takes three for every output to depend on every input (section 3.2.3)`] : []
+  const lopsided = typeof partition !== 'string' && Math.abs(dim - 2 * partition.length) > dim / 2 ? [`partition: one half has ${partition.length} of ${dim} dimensions`] : []
+  return [...few, ...lopsided]
+}

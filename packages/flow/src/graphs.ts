@@ -1,0 +1,75 @@
+import { type Builder, buildGraph, type Graph, type Value } from '@niceflow/graph'
+import type { Flow } from './nice.ts'
+import type { Parameter, ParameterValues, Weights } from './parameters.ts'
+
+/** The ports of the released graphs (the names that runtimes and servers speak). */
+export const ports = { data: 'x', latent: 'z', logLikelihood: 'log_likelihood' } as const
+
+const rows = (g: Builder, name: string, { config }: Flow): Value => g.input(name, 'float32', ['batch', config.dim])
+
+/** Weights as constants of a graph, each added when it is first asked for. */
+function constants(g: Builder, values: ParameterValues): Weights {
+  const made = new Map<string, Value>()
+  return (name) => {
+    const known = made.get(name) ?? g.constant(name, values[name]!)
+    made.set(name, known)
+    return known
+  }
+}
+
+/** Weights as inputs of a graph, so that one session serves weights that change. */
+function inputs(g: Builder, parameters: readonly Parameter[]): Weights {
+  const made = new Map(parameters.map(({ name, dims }) => [name, g.input(name, 'float32', dims)]))
+  return (name) => made.get(name)!
+}
+
+function scoring(name: string, flow: Flow, weightsOf: (g: Builder) => Weights, withLatent: boolean): Graph {
+  const g = buildGraph(name)
+  const x = rows(g, ports.data, flow)
+  const { logLikelihood, z } = flow.logLikelihood(g, x, weightsOf(g))
+  if (withLatent) g.output(ports.latent, z)
+  g.output(ports.logLikelihood, logLikelihood)
+  return g.build()
+}
+
+/** The encoder f: x [batch, dim] -> z [batch, dim], log_likelihood [batch], with its weights inside. */
+export function encoderGraph(flow: Flow, values: ParameterValues): Graph {
+  return scoring('encoder', flow, (g) => constants(g, values), true)
+}
+
+/** The decoder f^-1: z [batch, dim] -> x [batch, dim], with its weights inside. */
+export function decoderGraph(flow: Flow, values: ParameterValues): Graph {
+  const g = buildGraph('decoder')
+  const z = rows(g, ports.latent, flow)
+  g.output(ports.data, flow.inverse(g, z, constants(g, values)))
+  return g.build()
+}
+
+/** Evaluation while training: x and every parameter -> log_likelihood [batch]. */
+export function evaluationGraph(flow: Flow): Graph {
+  return scoring('evaluation', flow, (g) => inputs(g, flow.parameters), false)
+}
+
+/** The data behind the first `steps` preprocessing steps: x and their parameters -> y [batch, dim]. */
+export function preprocessingGraph(flow: Flow, steps: number): Graph {
+  const g = buildGraph('preprocessing')
+  const x = rows(g, ports.data, flow)
+  const passed = flow.preprocessing.slice(0, steps)
+  const weights = inputs(g, passed.flatMap(({ parameters }) => parameters))
+  g.output('y', passed.reduce((y, step) => g.scope(step.name, () => step.forward(g, y, weights).y), x))
+  return g.build()
+}
+
+/** What a lone graph file must say of itself (`metadata_props`). */
+export function graphMetadata({ config }: Flow, pixels: boolean): Readonly<Record<string, string>> {
+  const [low, high] = config.dataRange
+  return {
+    'niceflow.format_version': '1',
+    'niceflow.dim': String(config.dim),
+    'niceflow.data_range': `[${low}, ${high}]`,
+    'niceflow.dequantization': pixels ? `x = ${low} + (pixel + u) * ${high - low} / 256, u uniform on (0, 1)` : 'none',
+    'niceflow.prior': config.prior,
+    'niceflow.log_likelihood': `nats per example, a density on [${low}, ${high}]^${config.dim}`,
+  }
+}
+

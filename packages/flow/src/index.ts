@@ -1,0 +1,7 @@
+export * from './config.ts'
+export * from './graphs.ts'
+export * from './nice.ts'
+export * from './parameters.ts'
+export * from './partition.ts'
+export * from './optimizer.ts'
+export * from './training.ts'

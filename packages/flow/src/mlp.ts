@@ -1,0 +1,32 @@
+import type { Builder, Value } from '@niceflow/graph'
+import type { FlowConfig } from './config.ts'
+import type { Parameter, Weights } from './parameters.ts'
+
+/** A deep rectified network with linear output units, the coupling function m of the paper (section 5.1). */
+export type Mlp = { readonly parameters: readonly Parameter[]; readonly apply: (g: Builder, a: Value, weights: Weights) => Value }
+
+type Architecture = Pick<FlowConfig, 'hiddenLayers' | 'hiddenDim' | 'activation' | 'leak'>
+
+/**
+ * m: [batch, inputs] -> [batch, outputs]. Weights are [in, out]: layer(h) = activation(h W + b).
+ * Every array starts uniform on +-1/sqrt(in), PyTorch's default for linear layers.
+ */
+export function mlp(name: string, inputs: number, outputs: number, { hiddenLayers, hiddenDim, activation, leak }: Architecture): Mlp {
+  const sizes = [inputs, ...Array.from({ length: hiddenLayers }, () => hiddenDim), outputs]
+  const layers = sizes.slice(1).map((size, i) => ({ weight: `${name}/layer_${i + 1}/weight`, bias: `${name}/layer_${i + 1}/bias`, dims: [sizes[i]!, size] }))
+  return {
+    parameters: layers.flatMap(({ weight, bias, dims }) => {
+      const initial = { uniform: 1 / Math.sqrt(dims[0]!) }
+      return [
+        { name: weight, dims, initial, trainable: true },
+        { name: bias, dims: [dims[1]!], initial, trainable: true },
+      ]
+    }),
+    apply: (g, a, weights) =>
+      layers.reduce((h, { weight, bias }, i) => {
+        const linear = g.Gemm(h, weights(weight), weights(bias))
+        if (i === layers.length - 1) return linear
+        return activation === 'relu' ? g.Relu(linear) : g.LeakyRelu(linear, { alpha: leak })
+      }, a),
+  }
+}

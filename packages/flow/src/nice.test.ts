@@ -1,0 +1,177 @@
+import { streamKey, uniform } from '@niceflow/core'
+import { describe, expect, it } from 'vitest'
+import type { FlowConfig } from './config.ts'
+import { drawnParameters, float64Flow, small } from './laws.test-data.ts'
+import { nice } from './nice.ts'
+
+/** Float64 arithmetic over some hundred operations of order one, with a graph's constants (ln 2 pi, alpha) rounded to float32: 6e-8 each. */
+const exact = 1e-6
+/** Central differences with step 1e-5 of smooth functions in float64, summed over a determinant of order 8. */
+const differences = 1e-6
+const step = 1e-5
+
+const configs: readonly (readonly [string, FlowConfig])[] = [
+  ['additive, logistic', small()],
+  ['additive, gaussian, odd dimension', small({ dim: 7, prior: 'gaussian' })],
+  ['multiplicative', small({ law: 'multiplicative' })],
+  ['affine, leaky', small({ law: 'affine', activation: 'leaky-relu' })],
+  ['second half first', small({ start: 'second' })],
+  ['halves', small({ dim: 5, partition: 'halves' })],
+  ['any indices', small({ partition: [4, 1, 5], law: 'affine' })],
+  ['no hidden layer', small({ hiddenLayers: 0 })],
+  ['two dimensions', small({ dim: 2 })],
+  ['logit and standardised', small({ law: 'affine', prior: 'gaussian', preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }] })],
+]
+
+const point = (dim: number, index = 0): Float64Array => Float64Array.from(uniform(streamKey(5, 'probe', index), dim))
+
+describe.each(configs)('NICE, %s', (_, config) => {
+  const flow = float64Flow(config, drawnParameters(config))
+  const x = point(config.dim)
+
+  it('inverts: f^-1(f(x)) = x', () => {
+    expect(largest(flow.inverse(flow.forward(x).z), x)).toBeLessThan(exact)
+  })
+
+  it('has the log-determinant of its numerical Jacobian', () => {
+    const numerical = Math.log(Math.abs(determinant(jacobian((at) => flow.forward(at).z, x))))
+    expect(Math.abs(flow.forward(x).logDet - numerical)).toBeLessThan(differences)
+  })
+
+  it('scores as the prior of z and the log-determinant say (equation 1)', () => {
+    const { z, logDet, logLikelihood } = flow.forward(x)
+    const density = config.prior === 'logistic' ? logisticLogDensity : gaussianLogDensity
+    expect(Math.abs(logLikelihood - (z.reduce((sum, value) => sum + density(value), 0) + logDet))).toBeLessThan(exact)
+  })
+})
+
+describe('the composition of couplings', () => {
+  const pattern = (couplings: number): number => {
+    const config = small({ dim: 4, couplings, activation: 'leaky-relu' })
+    const flow = float64Flow(config, drawnParameters(config))
+    return jacobian((at) => flow.forward(at).z, point(4)).flat().filter((entry) => Math.abs(entry) < 1e-9).length
+  }
+
+  it('leaves structural zeros in the Jacobian of two and none in that of three', () => {
+    expect(pattern(2)).toBe(2)
+    expect(pattern(3)).toBe(0)
+  })
+
+  it('alternates which half passes, from the one that starts', () => {
+    const passes = (start: FlowConfig['start']): string[] => nice(small({ start })).couplings.map((layer) => layer.passes)
+    expect(passes('first')).toEqual(['first', 'second', 'first', 'second'])
+    expect(passes('second')).toEqual(['second', 'first', 'second', 'first'])
+  })
+})
+
+/** Section 5.1 written out: four additive couplings of even and odd components, then exp(s), by loops and nothing of ours. */
+function paperByHand(config: FlowConfig, values: ReturnType<typeof drawnParameters>, x: Float64Array): number {
+  const m = (layer: number, input: number[]): number[] => {
+    let h = input
+    for (let k = 1; k <= config.hiddenLayers + 1; k++) {
+      const weight = values[`coupling_${layer}/layer_${k}/weight`]!
+      const bias = values[`coupling_${layer}/layer_${k}/bias`]!.data
+      const [rows, columns] = weight.dims as [number, number]
+      const linear = Array.from({ length: columns }, (_, j) => {
+        let sum = bias[j]!
+        for (let i = 0; i < rows; i++) sum += h[i]! * weight.data[i * columns + j]!
+        return sum
+      })
+      h = k <= config.hiddenLayers ? linear.map((value) => Math.max(value, 0)) : linear
+    }
+    return h
+  }
+  const add = (a: number[], b: number[]): number[] => a.map((value, i) => value + b[i]!)
+  let even = Array.from(x).filter((_, i) => i % 2 === 0)
+  let odd = Array.from(x).filter((_, i) => i % 2 === 1)
+  odd = add(odd, m(1, even))
+  even = add(even, m(2, odd))
+  odd = add(odd, m(3, even))
+  even = add(even, m(4, odd))
+  const s = values['scaling/log_scale']!.data
+  const h = Array.from(x, (_, i) => (i % 2 === 0 ? even[i / 2]! : odd[(i - 1) / 2]!))
+  return h.reduce((sum, value, i) => sum + logisticLogDensity(Math.exp(s[i]!) * value) + s[i]!, 0)
+}
+
+describe("the paper's equations, written directly", () => {
+  it.each([2, 5, 8])('agree with the graph at D = %i', (dim) => {
+    const config = small({ dim, hiddenLayers: 3 })
+    const values = drawnParameters(config, dim)
+    const flow = float64Flow(config, values)
+    for (let i = 0; i < 5; i++) {
+      const x = point(dim, i)
+      expect(Math.abs(flow.forward(x).logLikelihood - paperByHand(config, values, x))).toBeLessThan(exact)
+    }
+  })
+})
+
+describe('a density in two dimensions', () => {
+  /** A grid of this spacing out to 30 in both directions leaves out less than 1e-4 of the mass. */
+  const spacing = 0.15
+  const half = 200
+  const oneWithin = 0.01
+  it.each([
+    ['logistic', 'additive'],
+    ['gaussian', 'affine'],
+    ['logistic', 'multiplicative'],
+  ] as const)('integrates to one (%s prior, %s law)', (prior, law) => {
+    const config = small({ dim: 2, prior, law })
+    const flow = float64Flow(config, drawnParameters(config))
+    const axis = Array.from({ length: 2 * half }, (_, i) => (i - half) * spacing)
+    const grid = Float64Array.from(axis.flatMap((a) => axis.flatMap((b) => [a, b])))
+    const mass = flow.logLikelihoods(grid).reduce((sum, nats) => sum + Math.exp(nats) * spacing ** 2, 0)
+    expect(Math.abs(mass - 1)).toBeLessThan(oneWithin)
+  })
+})
+
+describe('scaling by exp(s) before a standard prior', () => {
+  it.each([
+    ['logistic', (value: number, scale: number) => logisticLogDensity(value / scale) - Math.log(scale)],
+    ['gaussian', (value: number, scale: number) => gaussianLogDensity(value / scale) - Math.log(scale)],
+  ] as const)('equals a %s prior of scale exp(-s)', (prior, scaledDensity) => {
+    const config = small({ prior })
+    const values = drawnParameters(config)
+    const unscaled = { ...values, 'scaling/log_scale': { ...values['scaling/log_scale']!, data: new Float32Array(config.dim) } }
+    const x = point(config.dim)
+    const h = float64Flow(config, unscaled).forward(x).z
+    const s = values['scaling/log_scale']!.data
+    const withTrainedPrior = h.reduce((sum, value, d) => sum + scaledDensity(value, Math.exp(-s[d]!)), 0)
+    expect(Math.abs(float64Flow(config, values).forward(x).logLikelihood - withTrainedPrior)).toBeLessThan(exact)
+  })
+})
+
+function logisticLogDensity(z: number): number {
+  return -Math.log1p(Math.exp(z)) - Math.log1p(Math.exp(-z))
+}
+
+function gaussianLogDensity(z: number): number {
+  return -(z * z + Math.log(2 * Math.PI)) / 2
+}
+
+function largest(a: Float64Array, b: Float64Array): number {
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0)
+}
+
+function jacobian(f: (x: Float64Array) => Float64Array, x: Float64Array): number[][] {
+  const columns = Array.from(x, (_, j) => {
+    const moved = (by: number): Float64Array => f(x.map((value, i) => (i === j ? value + by : value)))
+    const [above, below] = [moved(step), moved(-step)]
+    return Array.from(above, (value, i) => (value - below[i]!) / (2 * step))
+  })
+  return columns[0]!.map((_, i) => columns.map((column) => column[i]!))
+}
+
+/** By elimination with pivots. */
+function determinant(matrix: number[][]): number {
+  const a = matrix.map((row) => [...row])
+  return a.reduce((product, _, k) => {
+    const pivot = a.slice(k).reduce((best, row, i) => (Math.abs(row[k]!) > Math.abs(a[best]![k]!) ? k + i : best), k)
+    const swapped = pivot !== k
+    ;[a[k], a[pivot]] = [a[pivot]!, a[k]!]
+    for (const row of a.slice(k + 1)) {
+      const factor = row[k]! / a[k]![k]!
+      for (let j = k; j < row.length; j++) row[j]! -= factor * a[k]![j]!
+    }
+    return product * a[k]![k]! * (swapped ? -1 : 1)
+  }, 1)
+}

@@ -1,0 +1,59 @@
+import { fillUniform, sizeOf, streamKey, type Tensor, tensor } from '@niceflow/core'
+import type { Value } from '@niceflow/graph'
+
+/** How a parameter starts: a constant, uniform on (-bound, bound), or from the moments of the data after that many preprocessing steps. */
+export type Initial =
+  | { readonly fill: number }
+  | { readonly uniform: number }
+  | { readonly after: number; readonly from: (moments: Moments) => Float32Array }
+
+/** Mean and standard deviation of each dimension of the training data, as they reach a layer. */
+export type Moments = { readonly mean: Float64Array; readonly deviation: Float64Array }
+
+/** A named array of the model. `trainable` ones are fitted; the others are constants computed from the data. */
+export type Parameter = {
+  readonly name: string
+  readonly dims: readonly number[]
+  readonly initial: Initial
+  readonly trainable: boolean
+}
+
+/** Gives a parameter's value in a graph: a constant of a released graph, an input of an evaluation, a carried value of a training step. */
+export type Weights = (name: string) => Value
+
+export type ParameterValues = Readonly<Record<string, Tensor<'float32'>>>
+
+/**
+ * Starting values; the same seed gives the same, whatever else the model holds beside a parameter.
+ * @param momentsAfter measures the training data behind the first `steps` preprocessing steps, whose values are known by then
+ */
+export async function initialize(
+  parameters: readonly Parameter[],
+  seed: number,
+  momentsAfter: (steps: number, values: ParameterValues) => Promise<Moments>,
+): Promise<ParameterValues> {
+  const values: Record<string, Tensor<'float32'>> = {}
+  for (const { name, dims, initial } of parameters) {
+    const contents = 'from' in initial ? initial.from(await momentsAfter(initial.after, values)) : draw(name, dims, initial, seed)
+    values[name] = tensor('float32', dims, contents)
+  }
+  return values
+}
+
+function draw(name: string, dims: readonly number[], initial: { fill: number } | { uniform: number }, seed: number): Float32Array {
+  const values = new Float32Array(sizeOf(dims))
+  if ('fill' in initial) return values.fill(initial.fill)
+  fillUniform(streamKey(seed, 'initialization', nameHash(name)), values)
+  return values.map((u) => (2 * u - 1) * initial.uniform)
+}
+
+/** FNV-1a: a parameter's draws are keyed by its name. */
+function nameHash(name: string): number {
+  let hash = 0x811c9dc5
+  for (const letter of name) hash = Math.imul(hash ^ letter.codePointAt(0)!, 0x01000193)
+  return hash >>> 0
+}
+
+export function parameterCount(parameters: readonly Parameter[]): number {
+  return parameters.reduce((sum, { dims }) => sum + sizeOf(dims), 0)
+}

@@ -1,0 +1,38 @@
+import type { Builder, Value } from '@niceflow/graph'
+import type { FlowConfig } from './config.ts'
+
+/** The two halves I1 and I2 of the dimensions; their sizes differ by one when D is odd. */
+export type Partition = { readonly first: readonly number[]; readonly second: readonly number[] }
+
+/** The two halves of a value: [batch, |I1|] and [batch, |I2|]. */
+export type Halves = { readonly first: Value; readonly second: Value }
+
+const firstHalf = {
+  'even-odd': (dim: number) => range(dim).filter((i) => i % 2 === 0),
+  halves: (dim: number) => range(Math.ceil(dim / 2)),
+} as const
+
+/** The partition of a configuration (section 3.2; the experiments split odd from even components, section 5.1). */
+export function partitionOf({ dim, partition }: Pick<FlowConfig, 'dim' | 'partition'>): Partition {
+  const first = typeof partition === 'string' ? firstHalf[partition](dim) : partition
+  const members = new Set(first)
+  return { first, second: range(dim).filter((i) => !members.has(i)) }
+}
+
+/** x [..., D] as its two halves. */
+export function splitHalves(g: Builder, x: Value, { first, second }: Partition): Halves {
+  const axis = x.dims.length - 1
+  return { first: g.Gather(x, first, { axis }), second: g.Gather(x, second, { axis }) }
+}
+
+/** Two halves as one value, each dimension back in its place. */
+export function mergeHalves(g: Builder, { first, second }: Halves, partition: Partition): Value {
+  const axis = first.dims.length - 1
+  const order = [...partition.first, ...partition.second]
+  const place = range(order.length).map((i) => order.indexOf(i))
+  return g.Gather(g.Concat(first, second, { axis }), place, { axis })
+}
+
+function range(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i)
+}

@@ -1,0 +1,25 @@
+import type { Builder, Value } from '@niceflow/graph'
+import type { FlowConfig } from './config.ts'
+
+/** A factorial standard prior p(z) = prod_d p(z_d) (section 3.4). */
+export type Prior = {
+  /** sum_d log p(z_d): [batch, d] -> [batch], nats. */
+  readonly logDensity: (g: Builder, z: Value) => Value
+  /** The standard deviation of one dimension. */
+  readonly deviation: number
+}
+
+const sumOverDims = (g: Builder, x: Value): Value => g.ReduceSum(x, [1], { keepdims: 0 })
+
+export const priors: Readonly<Record<FlowConfig['prior'], Prior>> = {
+  /** log p(z) = -softplus(z) - softplus(-z), written with one softplus: softplus(z) = z + softplus(-z). */
+  logistic: {
+    logDensity: (g, z) => g.Neg(sumOverDims(g, g.Add(z, g.Mul(g.Softplus(g.Neg(z)), 2)))),
+    deviation: Math.PI / Math.sqrt(3),
+  },
+  /** log p(z) = -(z^2 + ln 2 pi) / 2 */
+  gaussian: {
+    logDensity: (g, z) => g.Mul(sumOverDims(g, g.Add(g.Mul(z, z), Math.log(2 * Math.PI))), -0.5),
+    deviation: 1,
+  },
+}

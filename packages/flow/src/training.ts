@@ -1,0 +1,73 @@
+import { type Builder, buildGraph, differentiate, type Graph, type Value } from '@niceflow/graph'
+import { ports } from './graphs.ts'
+import type { Flow } from './nice.ts'
+import type { Optimizer } from './optimizer.ts'
+import type { Parameter } from './parameters.ts'
+
+/** One array that training changes: a trainable parameter, or what the optimizer keeps beside it. */
+export type StateArray = { readonly name: string; readonly dims: readonly number[] }
+
+/** The arrays of a training state, in the order of the training graph's ports: the trainable parameters, then each slot of each. */
+export function stateArrays(flow: Flow, optimizer: Optimizer): readonly StateArray[] {
+  const trainable = flow.parameters.filter(isTrainable)
+  return [...trainable, ...optimizer.slots.flatMap((slot) => trainable.map(({ name, dims }) => ({ name: slotName(slot, name), dims })))]
+}
+
+export const slotName = (slot: string, parameter: string): string => `${slot}/${parameter}`
+
+/** The name under which the training graph returns an array of its state. */
+export const nextName = (name: string): string => `next/${name}`
+
+const isTrainable = ({ trainable }: Parameter): boolean => trainable
+
+/**
+ * K steps of maximum likelihood as one graph (section 2: the criterion is the mean log-likelihood).
+ *
+ * Inputs: `x` [steps, batch, dim], each of the optimizer's scalars [steps], the constants and the state by name. Outputs: the state's arrays as
+ * `next/<name>`, and `log_likelihood` [steps], the mean over each step's batch before its update, in nats.
+ *
+ * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once.
+ */
+export function trainingGraph(flow: Flow, optimizer: Optimizer): Graph {
+  const g = buildGraph('training')
+  const x = g.input(ports.data, 'float32', ['steps', 'batch', flow.config.dim])
+  const scalars = optimizer.scalars.map((name) => g.input(name, 'float32', ['steps']))
+  const constants = new Map(flow.parameters.filter((parameter) => !parameter.trainable).map(({ name, dims }) => [name, g.input(name, 'float32', dims)]))
+  const arrays = stateArrays(flow, optimizer)
+  const { carried, stacked } = g.Loop({
+    steps: g.Gather(g.Shape(x), 0),
+    carried: arrays.map(({ name, dims }) => g.input(name, 'float32', dims)),
+    body: (body, iteration, state) => {
+      const at = (rows: Value): Value => body.Gather(rows, iteration)
+      const { next, logLikelihood } = trainingStep(body, flow, optimizer, { x: at(x), scalars: scalars.map(at), constants, state })
+      return { carried: next, stacked: [logLikelihood] }
+    },
+  })
+  carried.forEach((value, i) => {
+    g.output(nextName(arrays[i]!.name), value)
+  })
+  g.output(ports.logLikelihood, stacked[0]!)
+  return g.build()
+}
+
+type Step = {
+  /** [batch, dim] */
+  readonly x: Value
+  readonly scalars: readonly Value[]
+  readonly constants: ReadonlyMap<string, Value>
+  readonly state: readonly Value[]
+}
+
+/** One step: forward, gradient of the mean log-likelihood, update. */
+function trainingStep(g: Builder, flow: Flow, optimizer: Optimizer, { x, scalars, constants, state }: Step): { next: readonly Value[]; logLikelihood: Value } {
+  const trainable = flow.parameters.filter(isTrainable)
+  const values = new Map([...constants, ...trainable.map(({ name }, i) => [name, state[i]!] as const)])
+  const logLikelihood = g.ReduceMean(flow.logLikelihood(g, x, (name) => values.get(name)!).logLikelihood, { keepdims: 0 })
+  const gradients = differentiate(g, g.Neg(logLikelihood), state.slice(0, trainable.length))
+  const updates = trainable.map(({ name }, i) => {
+    const slots = optimizer.slots.map((_, slot) => state[(slot + 1) * trainable.length + i]!)
+    return g.scope(`${name}/update`, () => optimizer.update(g, state[i]!, gradients[i]!, slots, scalars))
+  })
+  const next = [updates.map(({ parameter }) => parameter), ...optimizer.slots.map((_, slot) => updates.map(({ slots }) => slots[slot]!))].flat()
+  return { next, logLikelihood }
+}

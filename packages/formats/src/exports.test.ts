@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest'
+import * as formats from './index.ts'
+
+it('exports readers and writers, and the error that they raise', () => {
+  expect(Object.keys(formats).sort()).toEqual([
+    'InvalidFileError',
+    'readIdx',
+    'readNpy',
+    'readPng',
+    'readSafetensors',
+    'toGrey',
+    'writeIdx',
+    'writeNpy',
+    'writePng',
+    'writeSafetensors',
+  ])
+})

@@ -1,0 +1,5 @@
+export { type FileFault, InvalidFileError } from './bytes.ts'
+export * from './idx.ts'
+export * from './npy.ts'
+export * from './png.ts'
+export * from './safetensors.ts'

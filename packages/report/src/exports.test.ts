@@ -1,0 +1,6 @@
+import { expect, test } from 'vitest'
+import * as report from './index.ts'
+
+test('the public surface', () => {
+  expect(Object.keys(report).sort()).toEqual(['htmlPage', 'imageGrid', 'lineChart', 'runReport'])
+})

@@ -1,0 +1,5 @@
+export { lineChart } from './chart.ts'
+export type { LineChart, Point, ReferenceLine, Series } from './chart-data.ts'
+export * from './grid.ts'
+export * from './page.ts'
+export * from './run-report.ts'

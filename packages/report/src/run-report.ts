@@ -1,0 +1,168 @@
+import { bitsPerDim, type Evaluation, type ModelFacts } from '@niceflow/core'
+import { median } from 'd3-array'
+import { lineChart } from './chart.ts'
+import type { LineChart, Point } from './chart-data.ts'
+import { formatDuration, formatNumber } from './format.ts'
+import { type Fact, type Figure, htmlPage, type Section } from './page.ts'
+
+/** What an epoch of training gave. Log-likelihoods are means in nats per example; NaN or null is "not measured". */
+export type Epoch = {
+  readonly epoch: number
+  readonly trainLogLikelihood: number | null
+  readonly validationLogLikelihood: number | null
+  readonly learningRate: number
+  readonly imagesPerSecond: number
+}
+
+/** A published log-likelihood to compare with, in nats on the run's data range. */
+export type PublishedResult = { readonly label: string; readonly nats: number }
+
+/** A training run as plain data: everything that its report shows. */
+export type RunReport = {
+  readonly name: string
+  readonly model: ModelFacts
+  readonly history: readonly Epoch[]
+  readonly bestEpoch: number | null
+  /** The held-out figure of the exported model; null while there is none. */
+  readonly evaluation: Evaluation | null
+  /** Time spent training. */
+  readonly seconds: number
+  /** A grid of samples, as the bytes of a PNG file. */
+  readonly samples: Uint8Array
+  readonly configuration: readonly Fact[]
+  readonly references: readonly PublishedResult[]
+  /** Where the bundle lies, as the code that uses it should say. */
+  readonly bundle: string
+  /** Everything else that the run left behind: what it is, and its path. */
+  readonly files: readonly Fact[]
+  /** Commands that make this run again. */
+  readonly commands: readonly string[]
+}
+
+/** The report of a training run, as one HTML file: what it came to is on the first screen; how, and how to use it, follow. */
+export function runReport(run: RunReport): string {
+  const { name, samples, configuration, commands, bundle, files } = run
+  const picture: Section = { kind: 'image', png: samples, alt: `Samples drawn from ${name}`, caption: 'Samples drawn from the model' }
+  const sections: Section[] = [
+    { kind: 'row', sections: [picture, { kind: 'figures', figures: [...likelihoodFigures(run), effort(run)] }] },
+    trainingCurve(run),
+    epochTable(run),
+    { heading: 'Configuration', kind: 'facts', facts: configuration },
+    { heading: 'Use the model in JavaScript', kind: 'code', code: javaScript(bundle) },
+    { heading: 'Use the model from a shell', kind: 'code', code: shell(bundle) },
+    { heading: 'Train it again', kind: 'code', code: commands.join('\n') },
+    { heading: 'Files', kind: 'facts', facts: [{ label: 'bundle', value: bundle }, ...files] },
+  ]
+  return htmlPage({ title: name, subtitle: 'Training report', sections })
+}
+
+/** The likelihood on held-out examples, where it was measured, else the best on validation. */
+function likelihoodFigures({ model, evaluation, history, bestEpoch }: RunReport): Figure[] {
+  if (evaluation === null) {
+    const best = history.find(({ epoch }) => epoch === bestEpoch)?.validationLogLikelihood ?? Number.NaN
+    const bits = bitsPerDim(best, model.dim, model.dataRange)
+    return [
+      { label: 'Validation log-likelihood', value: nats(best), unit: 'nats', detail: `not measured on test data yet; ${density(model)}` },
+      ...bitsFigure(model, bits),
+    ]
+  }
+  const { split, examples, draws, logLikelihood, bitsPerDim: bits } = evaluation
+  const noise = draws === 1 ? '' : `, ${formatNumber(draws)} draws each`
+  return [
+    {
+      label: `${split[0]?.toUpperCase()}${split.slice(1)} log-likelihood`,
+      value: nats(logLikelihood.mean),
+      unit: `± ${nats(logLikelihood.standardError)} nats`,
+      detail: `mean and its standard error over ${formatNumber(examples)} ${examplesOf(model)}${noise}; ${density(model)}`,
+    },
+    ...bitsFigure(model, bits),
+  ]
+}
+
+function bitsFigure(model: ModelFacts, bits: number | null): Figure[] {
+  if (!model.pixels || bits === null) return []
+  return [
+    {
+      label: 'Bits per dimension',
+      value: formatNumber(bits, 3, true),
+      unit: 'bits',
+      detail: 'code length of an 8-bit pixel; less is better',
+    },
+  ]
+}
+
+function effort({ history, seconds, bestEpoch, model }: RunReport): Figure {
+  const speed = median(history.map(({ imagesPerSecond }) => imagesPerSecond)) ?? Number.NaN
+  const best = bestEpoch === null ? '' : `best on validation at epoch ${bestEpoch}; `
+  return {
+    label: 'Training',
+    value: `${formatNumber(history.length)} ${history.length === 1 ? 'epoch' : 'epochs'}`,
+    unit: `in ${formatDuration(seconds)}`,
+    detail: `${best}${formatNumber(speed, 0)} ${examplesOf(model)}/s`,
+  }
+}
+
+function trainingCurve({ model, history, bestEpoch, references }: RunReport): Section {
+  const points = (of: (row: Epoch) => number | null): Point[] => history.map((row) => [row.epoch, of(row) ?? Number.NaN])
+  const validation = points((row) => row.validationLogLikelihood)
+  // A best epoch that is also the last needs no mark: the line ends in it.
+  const best = validation.slice(0, -1).filter(([epoch]) => epoch === bestEpoch)
+  const chart: LineChart = {
+    title: 'Log-likelihood by epoch',
+    xLabel: 'epoch',
+    yLabel: `nats, ${density(model)}`,
+    series: [
+      { name: 'training', points: points((row) => row.trainLogLikelihood), dashed: true },
+      { name: 'validation', points: validation },
+      ...(best.length > 0 ? [{ name: `best: epoch ${bestEpoch}`, points: best }] : []),
+    ],
+    references: references.map(({ label, nats }) => ({ label, y: nats })),
+  }
+  return { kind: 'svg', svg: lineChart({ ...chart, width: 944, height: 430 }), narrow: lineChart({ ...chart, width: 380, height: 380 }) }
+}
+
+function epochTable({ model, history, bestEpoch }: RunReport): Section {
+  return {
+    heading: 'Epochs',
+    kind: 'table',
+    ...(bestEpoch !== null && { caption: 'The epoch in bold was best on validation: its weights are the model.' }),
+    columns: ['epoch', 'training, nats', 'validation, nats', 'learning rate', `${examplesOf(model)}/s`].map((label) => ({ label })),
+    rows: history.map((row) => [
+      row.epoch,
+      nats(row.trainLogLikelihood),
+      nats(row.validationLogLikelihood),
+      row.learningRate.toExponential(2),
+      formatNumber(row.imagesPerSecond, 0),
+    ]),
+    marked: history.findIndex(({ epoch }) => epoch === bestEpoch),
+  }
+}
+
+function javaScript(bundle: string): string {
+  return `import { loadFlow } from '@niceflow/runtime-node'
+
+const flow = await loadFlow('${bundle.replace(/[\\']/g, '\\$&')}')
+const images = await flow.sample(64, { seed: 1 })
+const { logLikelihood } = await flow.score(images)`
+}
+
+function shell(bundle: string): string {
+  const path = /^[\w./-]+$/.test(bundle) ? bundle : `'${bundle.replaceAll("'", `'\\''`)}'`
+  return `npx niceflow sample ${path} --count 64 --seed 1 --out samples.png
+npx niceflow score ${path} digit.png
+npx niceflow verify ${path}`
+}
+
+/** Where the density lives: "density on [0, 1]⁷⁸⁴". */
+function density({ dim, dataRange: [low, high] }: ModelFacts): string {
+  const power = String(dim).replace(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]!)
+  return `density on\u00a0[${formatNumber(low)},\u00a0${formatNumber(high)}]${power}`
+}
+
+function examplesOf({ imageShape }: ModelFacts): string {
+  return imageShape === null ? 'examples' : 'images'
+}
+
+function nats(value: number | null): string {
+  return formatNumber(value ?? Number.NaN, 2, true)
+}

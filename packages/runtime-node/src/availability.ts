@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { type Device, DeviceUnavailableError } from '@niceflow/runtime'
+import { oneLine, onnxruntime } from './onnxruntime.ts'
+
+type Obstacle = { readonly reason: string; readonly remedy: string }
+
+const platform = `${process.platform}-${process.arch}`
+
+/** Where onnxruntime-node keeps its native libraries, and looks for those of CUDA. */
+function librariesFolder(): string {
+  const main = createRequire(import.meta.url).resolve('onnxruntime-node')
+  return join(dirname(main), '../bin/napi-v6', process.platform, process.arch)
+}
+
+const cudaProvider = 'libonnxruntime_providers_cuda.so'
+
+/** @throws DeviceUnavailableError where the installed onnxruntime-node cannot have the device, which it would else report obscurely */
+export async function assertInstalled(device: Device): Promise<void> {
+  const { env, listSupportedBackends } = await onnxruntime()
+  if (!listSupportedBackends().some(({ name }) => name === device)) {
+    throw new DeviceUnavailableError({
+      device,
+      reason: `onnxruntime-node for ${platform} is built without it`,
+      remedy: 'use device auto or cpu',
+    })
+  }
+  const folder = librariesFolder()
+  if (device === 'cuda' && process.platform === 'linux' && !existsSync(join(folder, cudaProvider))) {
+    throw new DeviceUnavailableError({
+      device,
+      reason: 'the CUDA libraries of onnxruntime-node are not installed',
+      remedy: `fetch them from NuGet (npm rebuild onnxruntime-node --ignore-scripts=false), or copy ${cudaProvider} and libonnxruntime_providers_shared.so of PyPI's onnxruntime-gpu ${env.versions.node} into ${folder}`,
+    })
+  }
+}
+
+/** What ONNX Runtime says when a session cannot be had on a device, and what it means. Anything else is the model's fault. */
+const meanings: readonly { readonly pattern: RegExp; readonly explain: (message: string, model: string) => Obstacle }[] = [
+  {
+    pattern: /fallback to CPU EP has been explicitly disabled/,
+    explain: (_, model) => ({ reason: `${model} has nodes without a kernel there`, remedy: 'use device cpu' }),
+  },
+  {
+    pattern: /Failed to get a WebGPU adapter/,
+    explain: () => ({
+      reason: 'no WebGPU adapter was found',
+      remedy: "install the GPU's driver (on Linux the Vulkan one, with libvulkan.so.1), or use device cpu",
+    }),
+  },
+  { pattern: /Failed to load shared library/, explain: missingLibrary },
+  {
+    pattern: /CUDA (failure|error)|CUDNN|CUBLAS/i,
+    explain: (message) => ({ reason: message, remedy: 'see whether nvidia-smi shows the GPU and a driver for CUDA 13' }),
+  },
+]
+
+/** The error of a device that could not open a session of `model`, or none where the device is not to blame. */
+export function deviceError(device: Device, model: string, cause: unknown): DeviceUnavailableError | undefined {
+  const message = oneLine(cause)
+  const meaning = meanings.find(({ pattern }) => pattern.test(message))
+  return meaning && new DeviceUnavailableError({ device, cause, ...meaning.explain(message, model) })
+}
+
+/** ONNX Runtime only logs which library is missing; the loader tells it to whoever asks. */
+function missingLibrary(message: string): Obstacle {
+  let missing: string | undefined
+  try {
+    process.dlopen({ exports: {} }, join(librariesFolder(), cudaProvider))
+  } catch (error) {
+    missing = /^(\S+): cannot open shared object file/.exec(oneLine(error))?.[1]
+  }
+  if (missing === 'libcuda.so.1') {
+    return { reason: 'there is no NVIDIA driver (libcuda.so.1)', remedy: 'install it; a container needs the GPU handed in (--gpus all)' }
+  }
+  return {
+    reason: missing === undefined ? message : `${missing} was not found`,
+    remedy:
+      'install CUDA 13 with cuDNN 9, or the PyPI wheels nvidia-cublas, nvidia-cuda-runtime, nvidia-curand and nvidia-cudnn-cu13, and put their lib folders on LD_LIBRARY_PATH before the process starts',
+  }
+}

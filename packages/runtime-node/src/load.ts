@@ -1,0 +1,30 @@
+import { Flow } from '@niceflow/runtime'
+import { type BundleOptions, readBundle } from './bundle.ts'
+import { type OpenOptions, openSession } from './session.ts'
+
+export type LoadOptions = BundleOptions &
+  Pick<OpenOptions, 'device' | 'threads' | 'deviceId' | 'tf32'> & {
+    /** The most rows given to a session at once; longer requests are cut. @default 1024 */
+    readonly maxBatch?: number
+  }
+
+/**
+ * Loads a trained flow from a bundle.
+ * @param dir the folder that `niceflow export` wrote
+ * @throws InvalidManifestError, InvalidBundleError, DeviceUnavailableError, SessionError
+ */
+export async function loadFlow(dir: string, options: LoadOptions = {}): Promise<Flow> {
+  const { dtype: _dtype, verify: _verify, maxBatch: _maxBatch, progress_callback, ...opening } = options
+  const { manifest, paths } = await readBundle(dir, options)
+  const encoder = await openSession(paths.encoder, opening)
+  try {
+    // The encoder has settled what `auto` means.
+    const decoder = await openSession(paths.decoder, { ...opening, device: encoder.device })
+    const flow = new Flow({ ...options, manifest, encoder, decoder })
+    progress_callback?.({ status: 'ready', name: manifest.name })
+    return flow
+  } catch (error) {
+    await encoder.dispose()
+    throw error
+  }
+}

@@ -1,0 +1,152 @@
+import { existsSync } from 'node:fs'
+import { InvalidValueError, type Tensor } from '@niceflow/core'
+import { assertRun, type Device, DeviceUnavailableError, type Feeds, type Port, type Session, SessionError } from '@niceflow/runtime'
+import type * as Ort from 'onnxruntime-node'
+import { assertInstalled, deviceError } from './availability.ts'
+import { fromOrt, oneLine, onnxruntime, toOrt } from './onnxruntime.ts'
+
+/** The devices of onnxruntime-node. */
+export type NodeDevice = Exclude<Device, 'wasm'>
+export type NodeSession = Session & { readonly device: NodeDevice }
+export const nodeDevices: readonly NodeDevice[] = ['cpu', 'cuda', 'webgpu']
+
+type Tuning = Pick<
+  Ort.InferenceSession.SessionOptions,
+  'executionMode' | 'graphOptimizationLevel' | 'interOpNumThreads' | 'enableCpuMemArena' | 'enableMemPattern' | 'logSeverityLevel'
+>
+
+export type OpenOptions = Tuning & {
+  /** `auto` is cuda where it works, else cpu; webgpu is taken only when asked for. @default 'auto' */
+  readonly device?: NodeDevice | 'auto'
+  /** Threads within an operator; ONNX Runtime's choice (one a physical core) when left out. */
+  readonly threads?: number
+  /** Which CUDA device. */
+  readonly deviceId?: number
+  /** Lets CUDA round factors to ten bits. It holds for the whole process: the first session on CUDA decides. @default false */
+  readonly tf32?: boolean
+  /** The files of weights that `model` names, for a model that is given as bytes. */
+  readonly externalData?: Readonly<Record<string, Uint8Array>>
+  /** ONNX Runtime's session configuration entries, such as `session.set_denormal_as_zero: '1'`. */
+  readonly sessionConfig?: Readonly<Record<string, string>>
+  /** Writes a profile of every node to `<profile>_<time>.json` when the session is disposed. */
+  readonly profile?: string
+  /** What messages call a model that is given as bytes. @default 'model' */
+  readonly name?: string
+}
+
+/**
+ * Opens a graph on onnxruntime-node.
+ * @param model the path of an ONNX file, or its bytes
+ * @throws DeviceUnavailableError where `device` was asked for by name and cannot run the whole graph here; SessionError for a model that
+ * does not load
+ */
+export async function openSession(model: string | Uint8Array, { device = 'auto', ...options }: OpenOptions = {}): Promise<NodeSession> {
+  const name = typeof model === 'string' ? model : (options.name ?? 'model')
+  if (device !== 'auto' && !nodeDevices.includes(device)) {
+    throw new InvalidValueError({ what: 'device', expected: `auto, ${nodeDevices.join(', ')}`, got: device, usage: true })
+  }
+  for (const what of ['threads', 'deviceId'] as const) {
+    const value = options[what]
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
+      throw new InvalidValueError({ what, expected: 'an integer from 0', got: value })
+    }
+  }
+  if (typeof model === 'string' && !existsSync(model)) throw new SessionError(`${model}: no such file`, { remedy: 'check the path' })
+  if (device !== 'auto') return openOn(device, name, model, options)
+  try {
+    return await openOn('cuda', name, model, options)
+  } catch (error) {
+    if (!(error instanceof DeviceUnavailableError)) throw error
+    return openOn('cpu', name, model, options)
+  }
+}
+
+async function openOn(device: NodeDevice, name: string, model: string | Uint8Array, options: OpenOptions): Promise<NodeSession> {
+  const ort = await onnxruntime()
+  await assertInstalled(device)
+  // cuBLAS reads it when it starts; the environment of whoever runs the process comes first.
+  if (device === 'cuda' && !options.tf32) process.env.NVIDIA_TF32_OVERRIDE ??= '0'
+  const native = nativeOptions(device, options)
+  try {
+    // The two overloads take one form each.
+    const session = await (typeof model === 'string'
+      ? ort.InferenceSession.create(model, native)
+      : ort.InferenceSession.create(model, native))
+    return new OrtSession(ort, session, name, device, options.profile !== undefined)
+  } catch (cause) {
+    throw (
+      (device === 'cpu' ? undefined : deviceError(device, name, cause)) ??
+      new SessionError(`${name}: ${oneLine(cause)}`, { cause, remedy: 'export the model again, with its weights beside it' })
+    )
+  }
+}
+
+/**
+ * A session gets one execution provider. ONNX Runtime adds the CPU to any other and puts there what that provider has no kernel for;
+ * with the fallback disabled it refuses to, so that a session which opens runs on its device. The refusal does not reach into the bodies
+ * of Loop and If; where they matter, a profile tells the provider of every node.
+ */
+function nativeOptions(
+  device: NodeDevice,
+  { threads, deviceId, externalData, sessionConfig, profile, tf32: _, name: __, ...tuning }: OpenOptions,
+): Ort.InferenceSession.SessionOptions {
+  const provider = device === 'cuda' && deviceId !== undefined ? { name: device, deviceId } : { name: device }
+  return {
+    // Every error is thrown: the log would say it twice.
+    logSeverityLevel: 4,
+    ...tuning,
+    executionProviders: [provider],
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(externalData && { externalData: Object.entries(externalData).map(([path, data]) => ({ path, data })) }),
+    ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
+    extra: { ...sessionConfig, ...(device === 'cpu' ? {} : { 'session.disable_cpu_ep_fallback': '1' }) },
+  }
+}
+
+class OrtSession implements NodeSession {
+  readonly inputNames: readonly string[]
+  readonly outputNames: readonly string[]
+  readonly device: NodeDevice
+  readonly #ort: typeof Ort
+  readonly #session: Ort.InferenceSession
+  readonly #name: string
+  readonly #inputs: readonly Port[]
+  readonly #profiled: boolean
+  #disposed = false
+
+  constructor(ort: typeof Ort, session: Ort.InferenceSession, name: string, device: NodeDevice, profiled: boolean) {
+    this.inputNames = session.inputNames
+    this.outputNames = session.outputNames
+    this.device = device
+    this.#ort = ort
+    this.#session = session
+    this.#name = name
+    this.#inputs = session.inputMetadata.map((port) =>
+      port.isTensor ? { name: port.name, dtype: port.type, dims: port.shape } : { name: port.name, dtype: 'a sequence or map', dims: [] },
+    )
+    this.#profiled = profiled
+  }
+
+  async run(feeds: Feeds, outputs: readonly string[] = this.outputNames): Promise<Record<string, Tensor>> {
+    if (this.#disposed) throw new SessionError(`${this.#name}: the session is disposed`)
+    assertRun(this.#name, this.#inputs, this.outputNames, feeds, outputs)
+    const given: Record<string, Ort.Tensor> = {}
+    for (const name of this.inputNames) given[name] = toOrt(this.#ort, name, feeds[name]!)
+    let results: Ort.InferenceSession.OnnxValueMapType
+    try {
+      results = await this.#session.run(given, outputs)
+    } catch (cause) {
+      throw new SessionError(`${this.#name}: ${oneLine(cause)}`, { cause })
+    }
+    const answers: Record<string, Tensor> = {}
+    for (const name of outputs) answers[name] = fromOrt(name, results[name]!)
+    return answers
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return
+    this.#disposed = true
+    if (this.#profiled) this.#session.endProfiling()
+    await this.#session.release()
+  }
+}

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import * as runtime from './index.ts'
+import * as laws from './laws.ts'
+
+test('the public surface is this and no more', () => {
+  expect(Object.keys(runtime).sort()).toEqual([
+    'DeviceUnavailableError',
+    'Flow',
+    'NonFiniteLikelihoodError',
+    'SessionError',
+    'assertRun',
+    'probeInput',
+    'probeModel',
+    'probeOutput',
+    'probeProduct',
+    'selectVariant',
+  ])
+  expect(Object.keys(laws)).toEqual(['sessionLaws'])
+})

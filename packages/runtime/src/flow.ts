@@ -1,0 +1,206 @@
+import {
+  bitsPerDim,
+  type DataRange,
+  InvalidValueError,
+  type Manifest,
+  meanAndError,
+  NiceflowError,
+  type Tensor,
+  tensor,
+} from '@niceflow/core'
+import { assertInteger } from './check.ts'
+import {
+  assertFinite,
+  assertRows,
+  type DequantizationKey,
+  type Examples,
+  exampleRows,
+  floatRows,
+  priorRows,
+  type RowSource,
+} from './examples.ts'
+import { type Device, type Session, SessionError } from './session.ts'
+
+export type FlowParts = {
+  readonly manifest: Manifest
+  readonly encoder: Session
+  readonly decoder: Session
+  /** The most rows given to a session at once; longer requests are cut. @default 1024 */
+  readonly maxBatch?: number
+}
+
+/** What `encode` gives: latents [n, dim] and log-likelihoods in nats [n]. */
+export type Encoding = { readonly z: Tensor<'float32'>; readonly logLikelihood: Float32Array }
+
+/** What `score` gives; every array is [n]. */
+export type Score = {
+  /** Log-density on `range`^dim in nats, the mean over draws. */
+  readonly logLikelihood: Float64Array
+  /** The standard error of that mean; NaN with one draw. */
+  readonly standardError: Float64Array
+  /** Bits per dimension at 256 levels of `range`. */
+  readonly bitsPerDim: Float64Array
+  readonly draws: number
+  readonly range: DataRange
+}
+
+/** An example whose log-likelihood is not a finite number. */
+export class NonFiniteLikelihoodError extends NiceflowError {
+  override readonly name = 'NonFiniteLikelihoodError'
+  /** The example's index in the request. */
+  readonly row: number
+  constructor({ row, value, range }: { row: number; value: number; range: DataRange }) {
+    super(`row ${row} of x: its log-likelihood is ${value}`, { remedy: `bring its values nearer to the data range [${range.join(', ')}]` })
+    this.row = row
+  }
+}
+
+/**
+ * A trained flow: a bijection between data x [n, dim] on the model's data range and latents z [n, dim] with a simple prior.
+ *
+ * Requests of any length are cut into batches. Every random draw is keyed by the seed and the example's index, so the cut changes no
+ * result beyond the runtime's own rounding.
+ */
+export class Flow {
+  readonly manifest: Manifest
+  readonly device: Device
+  readonly #encoder: Session
+  readonly #decoder: Session
+  readonly #maxBatch: number
+
+  constructor({ manifest, encoder, decoder, maxBatch = 1024 }: FlowParts) {
+    assertInteger('maxBatch', maxBatch, 1)
+    assertPorts('encoder', encoder, 'x', ['z', 'log_likelihood'])
+    assertPorts('decoder', decoder, 'z', ['x'])
+    if (encoder.device !== decoder.device) {
+      throw new InvalidValueError({ what: 'device of the decoder', expected: `${encoder.device}, like the encoder`, got: decoder.device })
+    }
+    this.manifest = manifest
+    this.device = encoder.device
+    this.#encoder = encoder
+    this.#decoder = decoder
+    this.#maxBatch = maxBatch
+  }
+
+  /** The number of dimensions of x and of z. */
+  get dim(): number {
+    return this.manifest.model.dim
+  }
+
+  /**
+   * The latents of examples and their log-likelihoods. Pixels are dequantised with one draw.
+   * @throws InvalidValueError for examples that are not the model's; NonFiniteLikelihoodError
+   */
+  async encode(x: Examples, key: DequantizationKey = {}): Promise<Encoding> {
+    const source = exampleRows(x, this.manifest.model, key)
+    const z = new Float32Array(source.count * this.dim)
+    const logLikelihood = new Float32Array(source.count)
+    await this.#run(this.#encoder, 'x', source, { z, log_likelihood: logLikelihood })
+    this.#assertScored(logLikelihood, source, 1)
+    return { z: this.#tensor(z), logLikelihood }
+  }
+
+  /**
+   * The data [n, dim] of latents, as the flow gives them: not clamped to the data range.
+   * @throws InvalidValueError for latents of another shape, or not finite
+   */
+  async decode(z: Tensor<'float32'> | Float32Array): Promise<Tensor<'float32'>> {
+    const data = assertRows('z', z, this.dim, ['float32'])
+    assertFinite('z', data, this.dim)
+    return this.#decode(floatRows(data, this.dim))
+  }
+
+  /**
+   * Draws examples [count, dim]: z of the prior by its quantile function, then decoded. Sample i is a function of (seed, i) alone.
+   * @param temperature multiplies z: below 1 keeps nearer to the mode, 0 gives the mode itself
+   * @see Dinh et al. 2014, section 5.3
+   */
+  async sample(count: number, { seed = 0, temperature = 1 }: { seed?: number; temperature?: number } = {}): Promise<Tensor<'float32'>> {
+    assertInteger('count', count, 1)
+    assertInteger('seed', seed, 0)
+    if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
+      throw new InvalidValueError({ what: 'temperature', expected: 'a finite number from 0', got: temperature })
+    }
+    return this.#decode(priorRows(count, this.manifest.model, seed, temperature))
+  }
+
+  /**
+   * The log-likelihood of examples. Pixels are dequantised `draws` times and their log-likelihoods averaged, which by Jensen's inequality
+   * bounds the log-probability of the pixels from below; floats are taken as they are, on the data range.
+   * @throws InvalidValueError for examples that are not the model's; NonFiniteLikelihoodError
+   */
+  async score(x: Examples, { draws = 1, ...key }: DequantizationKey & { readonly draws?: number } = {}): Promise<Score> {
+    const { model } = this.manifest
+    const source = exampleRows(x, model, { draws, ...key })
+    const drawn = new Float32Array(source.count)
+    await this.#run(this.#encoder, 'x', source, { log_likelihood: drawn })
+    this.#assertScored(drawn, source, draws)
+    const n = source.count / draws
+    const logLikelihood = new Float64Array(n)
+    const standardError = new Float64Array(n)
+    for (let row = 0; row < n; row++) {
+      const { mean, standardError: error } = meanAndError(drawn.subarray(row * draws, (row + 1) * draws))
+      logLikelihood[row] = mean
+      standardError[row] = error
+    }
+    const bits = logLikelihood.map((nats) => bitsPerDim(nats, model.dim, model.dataRange))
+    return { logLikelihood, standardError, bitsPerDim: bits, draws, range: model.dataRange }
+  }
+
+  /** Frees both sessions. */
+  async dispose(): Promise<void> {
+    await Promise.all([this.#encoder.dispose(), this.#decoder.dispose()])
+  }
+
+  async #decode(source: RowSource): Promise<Tensor<'float32'>> {
+    const x = new Float32Array(source.count * this.dim)
+    await this.#run(this.#decoder, 'z', source, { x })
+    return this.#tensor(x)
+  }
+
+  /** Runs a source through a graph, batch by batch, into one array for each output, whose length tells how wide its rows are. */
+  async #run(session: Session, input: string, source: RowSource, outputs: Readonly<Record<string, Float32Array>>): Promise<void> {
+    const names = Object.keys(outputs)
+    for (let start = 0; start < source.count; start += this.#maxBatch) {
+      const end = Math.min(start + this.#maxBatch, source.count)
+      const feed = tensor('float32', [end - start, this.dim], source.read(start, end))
+      const results = await session.run({ [input]: feed }, names)
+      for (const name of names) {
+        const all = outputs[name]!
+        const width = all.length / source.count
+        const part = results[name]
+        if (part?.dtype !== 'float32' || part.data.length !== (end - start) * width) {
+          const got = part === undefined ? 'none' : `${part.dtype} [${part.dims.join(', ')}]`
+          throw new SessionError(`output ${name}: expected float32 with ${width} numbers for each of ${end - start} rows, got ${got}`, {
+            remedy: 'the graph is not that of this manifest: export the bundle again',
+          })
+        }
+        all.set(part.data, start * width)
+      }
+    }
+  }
+
+  #tensor(data: Float32Array): Tensor<'float32'> {
+    return tensor('float32', [data.length / this.dim, this.dim], data)
+  }
+
+  /** A log-likelihood depends on every input, so one that is finite vouches for them; the inputs are looked at when it is not. */
+  #assertScored(logLikelihood: Float32Array, source: RowSource, draws: number): void {
+    const at = logLikelihood.findIndex((value) => !Number.isFinite(value))
+    if (at === -1) return
+    const row = Math.floor(at / draws)
+    assertFinite('x', source.read(at, at + 1), this.dim, row)
+    throw new NonFiniteLikelihoodError({ row, value: logLikelihood[at]!, range: this.manifest.model.dataRange })
+  }
+}
+
+function assertPorts(graph: string, session: Session, input: string, outputs: readonly string[]): void {
+  const right = session.inputNames.join() === input && outputs.every((name) => session.outputNames.includes(name))
+  if (right) return
+  throw new InvalidValueError({
+    what: `ports of the ${graph}`,
+    expected: `${input} -> ${outputs.join(', ')}`,
+    got: `${session.inputNames.join(', ')} -> ${session.outputNames.join(', ')}`,
+    remedy: 'export the bundle again',
+  })
+}

@@ -1,0 +1,6 @@
+export type { DequantizationKey, Examples } from './examples.ts'
+export * from './flow.ts'
+export * from './probe.ts'
+export * from './progress.ts'
+export * from './session.ts'
+export * from './variant.ts'

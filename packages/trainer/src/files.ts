@@ -1,0 +1,75 @@
+import { constants } from 'node:fs'
+import { access, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { NiceflowError } from '@niceflow/core'
+
+/** A file or folder that could not be written. What was there before is untouched. */
+export class WriteError extends NiceflowError {
+  override readonly name = 'WriteError'
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'free some space on the disk, then run the same command with --resume',
+  EFBIG: 'raise the limit on file sizes, then run the same command with --resume',
+  EACCES: 'choose a folder that you may write to',
+  EROFS: 'choose a folder on a disk that can be written to',
+  EPERM: 'choose a folder that you may write to',
+  ENOTDIR: 'choose a path whose parents are folders',
+  EEXIST: 'choose a path that is not a file',
+}
+
+function writeError(what: string, path: string, cause: NodeJS.ErrnoException): WriteError {
+  const remedy = remedies[cause.code ?? '']
+  return new WriteError(`${what} ${path} cannot be written: ${cause.code ?? cause.message}`, { cause, ...(remedy ? { remedy } : {}) })
+}
+
+/**
+ * Writes a file whole or not at all: a temporary file beside it, fsync, rename. A reader never sees half of it, and a failure leaves the
+ * earlier file as it was.
+ * @throws WriteError naming the path, the reason and the way out
+ */
+export async function writeAtomic(path: string, contents: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
+  const chunks = typeof contents === 'string' ? [Buffer.from(contents)] : contents instanceof Uint8Array ? [contents] : contents
+  const temporary = `${path}.${process.pid}.tmp`
+  try {
+    const file = await open(temporary, 'w')
+    try {
+      for (const chunk of chunks) await file.writeFile(chunk)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw writeError('file', path, error as NodeJS.ErrnoException)
+  }
+  await syncFolder(dirname(path))
+}
+
+/** Makes a rename last through a power cut. Not every system lets a folder be opened; there the rename alone must do. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch(() => undefined)
+  await folder?.sync().catch(() => undefined)
+  await folder?.close()
+}
+
+/**
+ * Makes a folder and checks that it can be written to, before hours of work are spent on what goes there.
+ * @throws WriteError
+ */
+export async function ensureFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+    await access(path, constants.W_OK)
+  } catch (error) {
+    throw writeError('folder', path, error as NodeJS.ErrnoException)
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,152 @@
+import { join } from 'node:path'
+import { NiceflowError, tensor } from '@niceflow/core'
+import { batches, dequantize } from '@niceflow/data'
+import type { Engine, TrainingState } from '@niceflow/engine'
+import type { Flow, ParameterValues } from '@niceflow/flow'
+import type { Device } from '@niceflow/runtime'
+import { checkpointFiles, type EpochRecord, type RunState, snapshotFile, writeCheckpoint, writeLast } from './checkpoint.ts'
+import type { Recipe } from './config.ts'
+import { learningRateAt } from './schedule.ts'
+import type { Run } from './train.ts'
+import { dataFacts, type TrainingData } from './training-data.ts'
+
+/** What a run tells while it goes on: at its start, after each run of the graph, and after each epoch. Epochs count from 1. */
+export type TrainProgress =
+  | { readonly kind: 'start'; readonly recipe: Recipe; readonly device: Device; readonly examples: number; readonly heldOut: number; readonly epoch: number }
+  | {
+      readonly kind: 'steps'
+      readonly epoch: number
+      /** Steps done and to do in all epochs. */
+      readonly step: number
+      readonly steps: number
+      /** Mean over the epoch so far, nats. */
+      readonly logLikelihood: number
+      readonly imagesPerSecond: number
+      readonly secondsLeft: number
+    }
+  | { readonly kind: 'epoch'; readonly record: EpochRecord; readonly best: boolean; readonly imagesPerSecond: number; readonly seconds: number }
+
+/** The log-likelihood stopped being a number. The last good checkpoint is still there. */
+export class DivergedError extends NiceflowError {
+  override readonly name = 'DivergedError'
+}
+
+/** The caller's signal ended the run. */
+export class StoppedError extends NiceflowError {
+  override readonly name = 'StoppedError'
+}
+
+export type FitOptions = {
+  readonly data: TrainingData
+  readonly recipe: Recipe
+  readonly flow: Flow
+  readonly engine: Engine
+  /** Parameters that training does not change. */
+  readonly constants: ParameterValues
+  readonly split: { readonly train: Uint32Array; readonly validation: Uint32Array }
+  readonly start: TrainingState
+  /** The run that this one goes on with, and the parameters of its best epoch. */
+  readonly begun: Run | undefined
+  readonly out?: string
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: TrainProgress) => void
+}
+
+/** Rows scored at once while validating. */
+const validationBatch = 1000
+
+/** The training loop: epochs of batches, validation and checkpoints after each. */
+export async function fit({ data, recipe, flow, engine, constants, split, start, begun, out, signal, onProgress }: FitOptions): Promise<Run> {
+  const { training } = recipe
+  const { dim, dataRange: range } = flow.config
+  const stepsPerEpoch = Math.ceil(split.train.length / training.batchSize)
+  const steps = training.epochs * stepsPerEpoch
+  const parametersOf = ({ arrays }: TrainingState): ParameterValues =>
+    Object.fromEntries(flow.parameters.map(({ name }) => [name, arrays[name] ?? constants[name]!]))
+
+  let state = start
+  let run: RunState = begun?.state ?? {
+    formatVersion: 1,
+    recipe,
+    data: dataFacts(data),
+    engine: engine.name,
+    epoch: 0,
+    step: 0,
+    history: [],
+    best: { epoch: 0, validation: null },
+  }
+  let best = begun?.parameters ?? parametersOf(state)
+  const clock = stopwatch()
+  onProgress?.({ kind: 'start', recipe, device: engine.device, examples: split.train.length, heldOut: split.validation.length, epoch: run.epoch })
+
+  while (run.epoch < training.epochs) {
+    const epoch = run.epoch + 1
+    const seconds = clock()
+    let sum = 0
+    let seen = 0
+    for (const { x, steps: count, batch } of batches({ examples: data.examples, indices: split.train, ...training, epoch: run.epoch, range })) {
+      const learningRates = Float64Array.from({ length: count }, (_, k) => learningRateAt(state.step + k, stepsPerEpoch, training))
+      const result = await engine.train(state, { x: tensor('float32', [count, batch, dim], x), learningRates })
+      assertFinite(result.logLikelihood, state.step, out)
+      state = result.state
+      sum += batch * result.logLikelihood.reduce((total, nats) => total + nats, 0)
+      seen += batch * count
+      const imagesPerSecond = seen / (clock() - seconds)
+      const secondsLeft = ((steps - state.step) * training.batchSize) / imagesPerSecond
+      onProgress?.({ kind: 'steps', epoch, step: state.step, steps, logLikelihood: sum / seen, imagesPerSecond, secondsLeft })
+      await breathe()
+      if (signal?.aborted) throw stopped(epoch, out)
+    }
+    const imagesPerSecond = seen / (clock() - seconds)
+    const validation = await validate(engine, parametersOf(state), data, split.validation, recipe)
+    const record = { epoch, training: sum / seen, validation, learningRate: learningRateAt(state.step - 1, stepsPerEpoch, training) }
+    const improved = validation === null || run.best.validation === null || validation > run.best.validation
+    run = { ...run, epoch, step: state.step, history: [...run.history, record], best: improved ? { epoch, validation } : run.best }
+    if (improved) best = parametersOf(state)
+    if (out !== undefined) {
+      if (improved) await writeCheckpoint(join(out, checkpointFiles.best), { state: run, arrays: best })
+      if (training.saveEvery > 0 && epoch % training.saveEvery === 0) {
+        await writeCheckpoint(join(out, snapshotFile(epoch)), { state: run, arrays: parametersOf(state) })
+      }
+      await writeLast(out, { state: run, arrays: { ...constants, ...state.arrays } })
+    }
+    onProgress?.({ kind: 'epoch', record, best: improved, imagesPerSecond, seconds: clock() })
+  }
+  return { state: run, parameters: best }
+}
+
+/** Mean log-likelihood of the held-out examples, each dequantised as at every other epoch; null where none are held out. */
+async function validate(engine: Engine, parameters: ParameterValues, data: TrainingData, indices: Uint32Array, { training, flow }: Recipe): Promise<number | null> {
+  if (indices.length === 0) return null
+  let sum = 0
+  for (let at = 0; at < indices.length; at += validationBatch) {
+    const taken = indices.subarray(at, at + validationBatch)
+    const x = dequantize(data.examples, taken, { seed: training.seed, draw: 0, range: flow.dataRange })
+    const scores = await engine.logLikelihood(parameters, tensor('float32', [taken.length, flow.dim], x))
+    sum += scores.reduce((total, nats) => total + nats, 0)
+  }
+  return sum / indices.length
+}
+
+function assertFinite(logLikelihood: Float32Array, step: number, out: string | undefined): void {
+  const at = logLikelihood.findIndex((value) => !Number.isFinite(value))
+  if (at < 0) return
+  throw new DivergedError(`training diverged: the log-likelihood of step ${step + at + 1} is ${logLikelihood[at]}`, {
+    remedy: `lower --lr, add --warmup or raise --epsilon${out === undefined ? '' : `; the last good checkpoint is kept in ${out}`}`,
+  })
+}
+
+function stopped(epoch: number, out: string | undefined): StoppedError {
+  return new StoppedError(`training stopped in epoch ${epoch}`, out === undefined ? {} : { remedy: `run the same command with --resume to go on from the end of epoch ${epoch - 1}` })
+}
+
+/** Seconds since it was made. */
+function stopwatch(): () => number {
+  const start = performance.now()
+  return () => (performance.now() - start) / 1000
+}
+
+/** Lets signals and other work of the process be heard: a run of the graph blocks it. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

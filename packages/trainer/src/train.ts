@@ -1,0 +1,98 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { tensor } from '@niceflow/core'
+import { splitIndices } from '@niceflow/data'
+import { onnxRuntimeEngine } from '@niceflow/engine'
+import { adam, initialize, nice, type ParameterValues, stateArrays } from '@niceflow/flow'
+import type { Session } from '@niceflow/runtime'
+import { type NodeDevice, openSession } from '@niceflow/runtime-node'
+import {
+  assertSameRun,
+  type Checkpoint,
+  CheckpointError,
+  checkpointFiles,
+  findLast,
+  type RunState,
+  readCheckpoint,
+} from './checkpoint.ts'
+import { type PartialRecipe, type PresetName, presets, resolveRecipe } from './config.ts'
+import { ensureFolder, exists } from './files.ts'
+import { fit, type TrainProgress } from './fit.ts'
+import { measureMoments } from './moments.ts'
+import { asTrainingData, dataFacts, type TrainingData } from './training-data.ts'
+
+export type TrainOptions = {
+  readonly data: TrainingData | TrainingData['examples']
+  /** @default 'paper' */
+  readonly preset?: PresetName
+  readonly config?: PartialRecipe
+  /** A folder for checkpoints; without one the run lives in memory alone. */
+  readonly out?: string
+  /** Go on from the folder's last checkpoint, where there is one. */
+  readonly resume?: boolean
+  /** Begin again in a folder that holds a run already. */
+  readonly overwrite?: boolean
+  readonly device?: NodeDevice | 'auto'
+  readonly threads?: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: TrainProgress) => void
+}
+
+/** A finished run: its state, and the parameters of its best epoch by name. */
+export type Run = { readonly state: RunState; readonly parameters: ParameterValues }
+
+/**
+ * Fits a flow by maximum likelihood.
+ * @returns the run with the parameters of the epoch that scored best on the held-out examples
+ * @throws InvalidValueError for data that cannot be fitted, InvalidConfigError, CheckpointError, WriteError, DivergedError, StoppedError
+ */
+export async function train(options: TrainOptions): Promise<Run> {
+  const data = asTrainingData(options.data)
+  const recipe = resolveRecipe(presets[options.preset ?? 'paper'], options.config ?? {}, data.examples.dims[1]!)
+  const { out } = options
+  const begun = out === undefined ? undefined : await openRun(out, { recipe, data: dataFacts(data) }, options)
+  const resumed = begun && out !== undefined ? { state: begun.state, parameters: (await readRun(out)).parameters } : undefined
+  if (resumed && resumed.state.epoch >= recipe.training.epochs) return resumed
+
+  const flow = nice(recipe.flow)
+  const optimizer = adam(recipe.training)
+  const split = splitIndices(data.examples.dims[0]!, recipe.training.validation, recipe.training.seed)
+  const device = { device: options.device ?? 'auto', ...(options.threads ? { threads: options.threads } : {}) } as const
+  const open = (model: Uint8Array, use: keyof typeof sessionOptions): Promise<Session> => openSession(model, { ...device, ...sessionOptions[use] })
+
+  const initial: ParameterValues =
+    begun?.arrays ??
+    (await initialize(flow.parameters, recipe.training.seed, (steps, values) => measureMoments({ flow, data, indices: split.train, steps, values, open })))
+  const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, initial[name] ?? tensor('float32', dims)]))
+  const constants = Object.fromEntries(Object.entries(initial).filter(([name]) => !arrays[name]))
+  const engine = await onnxRuntimeEngine(flow, optimizer, constants, open)
+  try {
+    return await fit({ ...options, data, recipe, flow, engine, constants, split, start: { step: begun?.state.step ?? 0, arrays }, begun: resumed })
+  } finally {
+    await engine.dispose()
+  }
+}
+
+/** Moments of dead units turn denormal after some hundred steps, and denormals are slow. */
+const sessionOptions = { training: { sessionConfig: { 'session.set_denormal_as_zero': '1' } }, evaluation: {} } as const
+
+/** The checkpoint to go on from, if any, in a folder that is sure to be writable. */
+async function openRun(out: string, wanted: Pick<RunState, 'recipe' | 'data'>, { resume, overwrite }: TrainOptions): Promise<Checkpoint | undefined> {
+  await ensureFolder(out)
+  if (resume) {
+    const last = await findLast(out)
+    if (last) assertSameRun(out, last.state, wanted)
+    return last
+  }
+  const taken = await exists(join(out, checkpointFiles.last))
+  if (taken && !overwrite) throw new CheckpointError(`run ${out}: the folder holds a run already`, { remedy: '--resume goes on with it, --overwrite begins again', usage: true })
+  for (const name of Object.values(checkpointFiles)) await rm(join(out, name), { force: true })
+  return undefined
+}
+
+/** A finished or interrupted run by its folder, with the parameters of its best epoch. */
+export async function readRun(folder: string): Promise<Run> {
+  const { state, arrays } = await readCheckpoint(join(folder, checkpointFiles.best))
+  const last = await findLast(folder)
+  return { state: last?.state ?? state, parameters: arrays }
+}

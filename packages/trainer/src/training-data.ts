@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto'
+import { InvalidValueError, type Tensor } from '@niceflow/core'
+
+/** What a flow is fitted to. */
+export type TrainingData = {
+  readonly name: string
+  /** Identity: a checkpoint refuses to go on with other data. */
+  readonly sha256: string
+  /** [n, dim]: 8-bit pixels, dequantised afresh at each epoch, or floats on the data range, taken as they are. */
+  readonly examples: Tensor<'uint8'> | Tensor<'float32'>
+  /** Rows and columns of the image that an example is, where it is one. */
+  readonly imageShape: readonly [rows: number, columns: number] | null
+}
+
+/** What a bundle and a checkpoint remember of the data. */
+export type DataFacts = Omit<TrainingData, 'examples'> & { readonly count: number; readonly pixels: boolean }
+
+export function dataFacts({ name, sha256, examples, imageShape }: TrainingData): DataFacts {
+  return { name, sha256, imageShape, count: examples.dims[0]!, pixels: examples.dtype === 'uint8' }
+}
+
+/** A caller's own array as training data; its identity is the hash of its bytes. */
+export function asTrainingData(data: TrainingData | TrainingData['examples']): TrainingData {
+  const named = 'examples' in data ? data : { name: 'array', sha256: hashOf(data), examples: data, imageShape: null }
+  const { dims } = named.examples
+  if (dims.length !== 2) throw new InvalidValueError({ what: `data "${named.name}"`, expected: 'examples of shape [count, dim]', got: dims })
+  const [count, dim] = dims as [number, number]
+  if (dim < 2) {
+    const remedy = 'give examples of two numbers or more: a coupling layer needs two halves'
+    throw new InvalidValueError({ what: `data "${named.name}"`, expected: 'at least 2 dimensions', got: dim, remedy })
+  }
+  if (count < 2) throw new InvalidValueError({ what: `data "${named.name}"`, expected: 'at least 2 examples', got: count })
+  if (named.examples.dtype === 'float32') assertFiniteRows(named.name, named.examples.data, dim)
+  return named
+}
+
+function hashOf({ data }: TrainingData['examples']): string {
+  return createHash('sha256').update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).digest('hex')
+}
+
+function assertFiniteRows(name: string, values: Float32Array, dim: number): void {
+  const at = values.findIndex((value) => !Number.isFinite(value))
+  if (at < 0) return
+  const remedy = 'remove the row or fill in the value'
+  throw new InvalidValueError({ what: `data "${name}", row ${Math.floor(at / dim)}, column ${at % dim}`, expected: 'a finite number', got: values[at], remedy })
+}
