@@ -59,7 +59,10 @@ export class InvalidConfigError extends NiceflowError {
 export function refuse(what: string, value: unknown, error: z.ZodError): never {
   const { path, message } = error.issues[0]!
   const got = path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value)
-  throw new InvalidConfigError(`${what}: ${path.join('.') || 'value'}: ${message}${got === undefined ? '' : `, got ${JSON.stringify(got)}`}`, { usage: true })
+  throw new InvalidConfigError(
+    `${what}: ${path.join('.') || 'value'}: ${message}${got === undefined ? '' : `, got ${JSON.stringify(got)}`}`,
+    { usage: true },
+  )
 }
 
 /**
@@ -73,7 +76,9 @@ export function parseFlowConfig(value: unknown): FlowConfig {
   if (typeof partition !== 'string') {
     const distinct = new Set(partition)
     if (distinct.size !== partition.length || partition.length >= dim || partition.some((i) => i >= dim)) {
-      throw new InvalidConfigError(`flow config: partition: expected 1 to ${dim - 1} distinct indices below ${dim}, got [${partition}]`, { usage: true })
+      throw new InvalidConfigError(`flow config: partition: expected 1 to ${dim - 1} distinct indices below ${dim}, got [${partition}]`, {
+        usage: true,
+      })
     }
   }
   return result.data
@@ -97,7 +102,13 @@ export const paperMnist: FlowConfig = {
 
 /** What a configuration allows and a user would regret: one line each. */
 export function flowWarnings({ couplings, dim, partition }: FlowConfig): readonly string[] {
-  const few = couplings < 3 ? [`${couplings} coupling${couplings === 1 ? '' : 's'}: it takes three for every output to depend on every input (section 3.2.3)`] : []
-  const lopsided = typeof partition !== 'string' && Math.abs(dim - 2 * partition.length) > dim / 2 ? [`partition: one half has ${partition.length} of ${dim} dimensions`] : []
+  const few =
+    couplings < 3
+      ? [`${couplings} coupling${couplings === 1 ? '' : 's'}: it takes three for every output to depend on every input (section 3.2.3)`]
+      : []
+  const lopsided =
+    typeof partition !== 'string' && Math.abs(dim - 2 * partition.length) > dim / 2
+      ? [`partition: one half has ${partition.length} of ${dim} dimensions`]
+      : []
   return [...few, ...lopsided]
 }

@@ -64,14 +64,23 @@ export function coupling(name: string, passes: keyof Partition, partition: Parti
 
   const m = (g: Builder, a: Value, weights: Weights): readonly Value[] => {
     const outputs = network.apply(g, a, weights)
-    const [first, ...rest] = law.takes === 1 ? [outputs] : g.Split(outputs, Array.from({ length: law.takes }, () => moved), { axis: 1 })
+    const [first, ...rest] =
+      law.takes === 1
+        ? [outputs]
+        : g.Split(
+            outputs,
+            Array.from({ length: law.takes }, () => moved),
+            { axis: 1 },
+          )
     return [law.exponent ? g.Mul(g.Tanh(first!), weights(bound)) : first!, ...rest]
   }
 
   return {
     name,
     passes,
-    parameters: law.exponent ? [...network.parameters, { name: bound, dims: [moved], initial: { fill: 1 }, trainable: true }] : network.parameters,
+    parameters: law.exponent
+      ? [...network.parameters, { name: bound, dims: [moved], initial: { fill: 1 }, trainable: true }]
+      : network.parameters,
     forward: (g, h, weights) =>
       g.scope(name, () => {
         const { y, ...rest } = law.forward(g, h[moves], m(g, h[passes], weights))

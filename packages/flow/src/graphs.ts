@@ -55,8 +55,14 @@ export function preprocessingGraph(flow: Flow, steps: number): Graph {
   const g = buildGraph('preprocessing')
   const x = rows(g, ports.data, flow)
   const passed = flow.preprocessing.slice(0, steps)
-  const weights = inputs(g, passed.flatMap(({ parameters }) => parameters))
-  g.output('y', passed.reduce((y, step) => g.scope(step.name, () => step.forward(g, y, weights).y), x))
+  const weights = inputs(
+    g,
+    passed.flatMap(({ parameters }) => parameters),
+  )
+  g.output(
+    'y',
+    passed.reduce((y, step) => g.scope(step.name, () => step.forward(g, y, weights).y), x),
+  )
   return g.build()
 }
 
@@ -72,4 +78,3 @@ export function graphMetadata({ config }: Flow, pixels: boolean): Readonly<Recor
     'niceflow.log_likelihood': `nats per example, a density on [${low}, ${high}]^${config.dim}`,
   }
 }
-

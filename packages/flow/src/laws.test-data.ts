@@ -5,7 +5,13 @@ import { nice } from './nice.ts'
 import type { ParameterValues } from './parameters.ts'
 
 /** A small flow of the paper's kind. */
-export const small = (changes: Partial<FlowConfig> = {}): FlowConfig => ({ ...paperMnist, dim: 6, hiddenLayers: 2, hiddenDim: 7, ...changes })
+export const small = (changes: Partial<FlowConfig> = {}): FlowConfig => ({
+  ...paperMnist,
+  dim: 6,
+  hiddenLayers: 2,
+  hiddenDim: 7,
+  ...changes,
+})
 
 /** Every parameter drawn, so that nothing is zero or one by luck of initialisation. */
 export function drawnParameters(config: FlowConfig, seed = 1): ParameterValues {

@@ -13,7 +13,9 @@ type Architecture = Pick<FlowConfig, 'hiddenLayers' | 'hiddenDim' | 'activation'
  */
 export function mlp(name: string, inputs: number, outputs: number, { hiddenLayers, hiddenDim, activation, leak }: Architecture): Mlp {
   const sizes = [inputs, ...Array.from({ length: hiddenLayers }, () => hiddenDim), outputs]
-  const layers = sizes.slice(1).map((size, i) => ({ weight: `${name}/layer_${i + 1}/weight`, bias: `${name}/layer_${i + 1}/bias`, dims: [sizes[i]!, size] }))
+  const layers = sizes
+    .slice(1)
+    .map((size, i) => ({ weight: `${name}/layer_${i + 1}/weight`, bias: `${name}/layer_${i + 1}/bias`, dims: [sizes[i]!, size] }))
   return {
     parameters: layers.flatMap(({ weight, bias, dims }) => {
       const initial = { uniform: 1 / Math.sqrt(dims[0]!) }

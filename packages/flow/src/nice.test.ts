@@ -20,7 +20,10 @@ const configs: readonly (readonly [string, FlowConfig])[] = [
   ['any indices', small({ partition: [4, 1, 5], law: 'affine' })],
   ['no hidden layer', small({ hiddenLayers: 0 })],
   ['two dimensions', small({ dim: 2 })],
-  ['logit and standardised', small({ law: 'affine', prior: 'gaussian', preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }] })],
+  [
+    'logit and standardised',
+    small({ law: 'affine', prior: 'gaussian', preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }] }),
+  ],
 ]
 
 const point = (dim: number, index = 0): Float64Array => Float64Array.from(uniform(streamKey(5, 'probe', index), dim))
@@ -49,7 +52,9 @@ describe('the composition of couplings', () => {
   const pattern = (couplings: number): number => {
     const config = small({ dim: 4, couplings, activation: 'leaky-relu' })
     const flow = float64Flow(config, drawnParameters(config))
-    return jacobian((at) => flow.forward(at).z, point(4)).flat().filter((entry) => Math.abs(entry) < 1e-9).length
+    return jacobian((at) => flow.forward(at).z, point(4))
+      .flat()
+      .filter((entry) => Math.abs(entry) < 1e-9).length
   }
 
   it('leaves structural zeros in the Jacobian of two and none in that of three', () => {

@@ -28,7 +28,9 @@ export function nice(config: FlowConfig): Flow {
   const partition = partitionOf(config)
   const bijections = preprocessing(config)
   const other = config.start === 'first' ? 'second' : 'first'
-  const couplings = Array.from({ length: config.couplings }, (_, i) => coupling(`coupling_${i + 1}`, i % 2 === 0 ? config.start : other, partition, config))
+  const couplings = Array.from({ length: config.couplings }, (_, i) =>
+    coupling(`coupling_${i + 1}`, i % 2 === 0 ? config.start : other, partition, config),
+  )
   const scale = scaling(config, partition)
   const prior = priors[config.prior]
 
@@ -39,11 +41,14 @@ export function nice(config: FlowConfig): Flow {
       logDets.push(result.logDet)
       return result.y
     }, x)
-    const h = couplings.reduce((halves, layer) => {
-      const result = layer.forward(g, halves, weights)
-      if (result.logDet) logDets.push(result.logDet)
-      return result.y
-    }, splitHalves(g, data, partition))
+    const h = couplings.reduce(
+      (halves, layer) => {
+        const result = layer.forward(g, halves, weights)
+        if (result.logDet) logDets.push(result.logDet)
+        return result.y
+      },
+      splitHalves(g, data, partition),
+    )
     const { z, logDet } = scale.forward(g, h, weights)
     return { z, logDet: logDets.reduce((sum, term) => g.Add(sum, term), logDet) }
   }
@@ -62,7 +67,9 @@ export function nice(config: FlowConfig): Flow {
     inverse: (g, z, weights) => {
       const h = scale.inverse(g, splitHalves(g, z, partition), weights)
       const data = [...couplings].reverse().reduce((halves, layer) => layer.inverse(g, halves, weights), h)
-      return [...bijections].reverse().reduce((y, step) => g.scope(`${step.name}_inverse`, () => step.inverse(g, y, weights)), mergeHalves(g, data, partition))
+      return [...bijections]
+        .reverse()
+        .reduce((y, step) => g.scope(`${step.name}_inverse`, () => step.inverse(g, y, weights)), mergeHalves(g, data, partition))
     },
     logLikelihood: (g, x, weights) => {
       const { z, logDet } = transform(g, x, weights)

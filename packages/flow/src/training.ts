@@ -32,7 +32,9 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer): Graph {
   const g = buildGraph('training')
   const x = g.input(ports.data, 'float32', ['steps', 'batch', flow.config.dim])
   const scalars = optimizer.scalars.map((name) => g.input(name, 'float32', ['steps']))
-  const constants = new Map(flow.parameters.filter((parameter) => !parameter.trainable).map(({ name, dims }) => [name, g.input(name, 'float32', dims)]))
+  const constants = new Map(
+    flow.parameters.filter((parameter) => !parameter.trainable).map(({ name, dims }) => [name, g.input(name, 'float32', dims)]),
+  )
   const arrays = stateArrays(flow, optimizer)
   const { carried, stacked } = g.Loop({
     steps: g.Gather(g.Shape(x), 0),
@@ -59,7 +61,12 @@ type Step = {
 }
 
 /** One step: forward, gradient of the mean log-likelihood, update. */
-function trainingStep(g: Builder, flow: Flow, optimizer: Optimizer, { x, scalars, constants, state }: Step): { next: readonly Value[]; logLikelihood: Value } {
+function trainingStep(
+  g: Builder,
+  flow: Flow,
+  optimizer: Optimizer,
+  { x, scalars, constants, state }: Step,
+): { next: readonly Value[]; logLikelihood: Value } {
   const trainable = flow.parameters.filter(isTrainable)
   const values = new Map([...constants, ...trainable.map(({ name }, i) => [name, state[i]!] as const)])
   const logLikelihood = g.ReduceMean(flow.logLikelihood(g, x, (name) => values.get(name)!).logLikelihood, { keepdims: 0 })
@@ -68,6 +75,9 @@ function trainingStep(g: Builder, flow: Flow, optimizer: Optimizer, { x, scalars
     const slots = optimizer.slots.map((_, slot) => state[(slot + 1) * trainable.length + i]!)
     return g.scope(`${name}/update`, () => optimizer.update(g, state[i]!, gradients[i]!, slots, scalars))
   })
-  const next = [updates.map(({ parameter }) => parameter), ...optimizer.slots.map((_, slot) => updates.map(({ slots }) => slots[slot]!))].flat()
+  const next = [
+    updates.map(({ parameter }) => parameter),
+    ...optimizer.slots.map((_, slot) => updates.map(({ slots }) => slots[slot]!)),
+  ].flat()
   return { next, logLikelihood }
 }

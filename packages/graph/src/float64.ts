@@ -9,9 +9,10 @@ import { iterationKernels } from './iteration.ts'
 
 /** A tensor's elements as float64 numbers. Integers beyond 2^53 lose digits. */
 export function float64Value({ dtype, dims, data }: Tensor): Float64Value {
-  if (dtype === 'float64') return { dims, data }
-  const read = dtype === 'float16' ? fromFloat16 : Number
-  return { dims, data: Float64Array.from(data as ArrayLike<number | bigint>, (value) => read(value as number)), integer: isInteger(dtype) }
+  const integer = isInteger(dtype)
+  if (dtype === 'float64') return { dims, data, integer }
+  if (dtype === 'float16') return { dims, data: Float64Array.from(data, fromFloat16), integer }
+  return { dims, data: dtype === 'int64' ? Float64Array.from(data, Number) : new Float64Array(data), integer }
 }
 
 /** The elements of a value rounded to an element type: to the nearest float, or towards zero to an integer. */

@@ -89,7 +89,7 @@ export function decodeTensor(proto: TensorProto, where: string, readExternal?: R
   if (raw?.length) {
     if (raw.length !== bytes) throw new Error(`${where}: expected ${bytes} bytes for ${shape}, got ${raw.length}`)
     // A copy, so that the tensor neither keeps the whole file in memory nor starts where its type may not.
-    return { dtype, dims, data: new arrayTypes[dtype](Uint8Array.from(raw).buffer) } as Tensor
+    return { dtype, dims, data: new arrayTypes[dtype](new Uint8Array(raw).buffer) } as Tensor
   }
   const values = proto[elementTypes[dtype].field] ?? []
   if (values.length !== size) throw new Error(`${where}: expected ${size} elements for ${shape}, got ${values.length}`)
