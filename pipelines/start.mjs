@@ -8,11 +8,15 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const [recipe, profile, ...flags] = process.argv.slice(2)
 const turbo = join(dirname(createRequire(import.meta.url).resolve('turbo/package.json')), 'bin', 'turbo')
-const run = spawnSync(process.execPath, [turbo, 'run', `report:${profile}`, `--filter=@niceflow/pipeline-${recipe}`, '--summarize', ...flags], {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', TURBO_NO_UPDATE_NOTIFIER: '1' },
-})
+const run = spawnSync(
+  process.execPath,
+  [turbo, 'run', `report:${profile}`, `--filter=@niceflow/pipeline-${recipe}`, '--summarize', ...flags],
+  {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', TURBO_NO_UPDATE_NOTIFIER: '1' },
+  },
+)
 if (run.status !== 0) process.exit(run.status ?? 1)
 
 const training = latestSummary().tasks.find(({ task }) => task === `train:${profile}`)

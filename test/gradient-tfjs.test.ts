@@ -76,6 +76,7 @@ const equivalents: { readonly [Op in Exclude<OpType, Undifferentiated>]: Equival
     const product = tf.mul(tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D, transA === 1, transB === 1), alpha as number)
     return [c ? tf.add(product, tf.mul(c, beta as number)) : product]
   },
+  HardSigmoid: ([x], { alpha = 0.2, beta = 0.5 }) => [tf.clipByValue(tf.add(tf.mul(x!, alpha as number), beta as number), 0, 1)],
   Identity: one((x) => x),
   LeakyRelu: ([x], { alpha = 0.01 }) => [tf.leakyRelu(x!, alpha as number)],
   Log: one(tf.log),

@@ -21,7 +21,10 @@ export type Engine = {
   readonly name: string
   readonly device: Device
   /** @returns the state after the run's steps, and each step's mean log-likelihood before its update, nats */
-  readonly train: (state: TrainingState, run: TrainingRun) => Promise<{ readonly state: TrainingState; readonly logLikelihood: Float32Array }>
+  readonly train: (
+    state: TrainingState,
+    run: TrainingRun,
+  ) => Promise<{ readonly state: TrainingState; readonly logLikelihood: Float32Array }>
   /** log p(x) of each row of x [n, dim] under these parameters: [n], nats. */
   readonly logLikelihood: (parameters: ParameterValues, x: Tensor<'float32'>) => Promise<Float32Array>
   readonly dispose: () => Promise<void>

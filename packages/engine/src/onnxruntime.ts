@@ -1,5 +1,14 @@
 import { type Tensor, tensor } from '@niceflow/core'
-import { evaluationGraph, type Flow, nextName, type Optimizer, type ParameterValues, ports, stateArrays, trainingGraph } from '@niceflow/flow'
+import {
+  evaluationGraph,
+  type Flow,
+  nextName,
+  type Optimizer,
+  type ParameterValues,
+  ports,
+  stateArrays,
+  trainingGraph,
+} from '@niceflow/flow'
 import { encodeModel, type Graph } from '@niceflow/graph'
 import type { Session } from '@niceflow/runtime'
 import type { Engine, TrainingRun, TrainingState } from './engine.ts'
@@ -11,7 +20,12 @@ export type OpenSession = (model: Uint8Array, use: 'training' | 'evaluation') =>
  * Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`.
  * Non-trainable parameters are given once, in `constants`.
  */
-export async function onnxRuntimeEngine(flow: Flow, optimizer: Optimizer, constants: ParameterValues, openSession: OpenSession): Promise<Engine> {
+export async function onnxRuntimeEngine(
+  flow: Flow,
+  optimizer: Optimizer,
+  constants: ParameterValues,
+  openSession: OpenSession,
+): Promise<Engine> {
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
   const training = await open(trainingGraph(flow, optimizer), 'training')
   const evaluation = await open(evaluationGraph(flow), 'evaluation')
@@ -20,10 +34,23 @@ export async function onnxRuntimeEngine(flow: Flow, optimizer: Optimizer, consta
   const train = async (state: TrainingState, { x, learningRates }: TrainingRun): ReturnType<Engine['train']> => {
     const steps = learningRates.length
     const columns = Array.from({ length: steps }, (_, k) => optimizer.scalarsAt(state.step + k + 1, learningRates[k]!))
-    const scalars = optimizer.scalars.map((name, i) => [name, tensor('float32', [steps], Float32Array.from(columns, (column) => column[i]!))] as const)
+    const scalars = optimizer.scalars.map(
+      (name, i) =>
+        [
+          name,
+          tensor(
+            'float32',
+            [steps],
+            Float32Array.from(columns, (column) => column[i]!),
+          ),
+        ] as const,
+    )
     const outputs = await training.run(usedBy(training, { [ports.data]: x, ...Object.fromEntries(scalars), ...constants, ...state.arrays }))
     const next = arrays.map(({ name }) => [name, outputs[nextName(name)] as Tensor<'float32'>] as const)
-    return { state: { step: state.step + steps, arrays: Object.fromEntries(next) }, logLikelihood: outputs[ports.logLikelihood]!.data as Float32Array }
+    return {
+      state: { step: state.step + steps, arrays: Object.fromEntries(next) },
+      logLikelihood: outputs[ports.logLikelihood]!.data as Float32Array,
+    }
   }
 
   return {

@@ -17,7 +17,10 @@ describe('a flow configuration', () => {
     [{ partition: [3, 3] }, 'flow config: partition: expected 1 to 783 distinct indices below 784, got [3,3]'],
     [{ partition: [784] }, 'flow config: partition: expected 1 to 783 distinct indices below 784, got [784]'],
     [{ colour: 'red' }, 'flow config: value: Unrecognized key: "colour"'],
-    [{ preprocessing: [{ kind: 'logit', alpha: 0.7 }] }, 'flow config: preprocessing.0.alpha: Too big: expected number to be <0.5, got 0.7'],
+    [
+      { preprocessing: [{ kind: 'logit', alpha: 0.7 }] },
+      'flow config: preprocessing.0.alpha: Too big: expected number to be <0.5, got 0.7',
+    ],
   ])('refuses %j', (changes, message) => {
     expect(() => parseFlowConfig({ ...paperMnist, ...changes })).toThrow(message)
   })

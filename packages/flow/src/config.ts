@@ -18,6 +18,11 @@ export type FlowConfig = {
   readonly start: 'first' | 'second'
   readonly couplings: number
   readonly law: 'additive' | 'multiplicative' | 'affine'
+  /**
+   * What a coupling's shifts are measured in: `one`, the data's own unit, or each dimension's `deviation`. The functions are the same, but an
+   * optimizer's step then moves a pixel that hardly varies by hardly anything.
+   */
+  readonly shiftUnit: 'one' | 'deviation'
   readonly hiddenLayers: number
   readonly hiddenDim: number
   readonly activation: 'relu' | 'leaky-relu'
@@ -44,6 +49,7 @@ const schema = z.strictObject({
   start: z.enum(['first', 'second']),
   couplings: count,
   law: z.enum(['additive', 'multiplicative', 'affine']),
+  shiftUnit: z.enum(['one', 'deviation']),
   hiddenLayers: z.int().nonnegative(),
   hiddenDim: count,
   activation: z.enum(['relu', 'leaky-relu']),
@@ -93,6 +99,7 @@ export const paperMnist: FlowConfig = {
   start: 'first',
   couplings: 4,
   law: 'additive',
+  shiftUnit: 'one',
   hiddenLayers: 5,
   hiddenDim: 1000,
   activation: 'relu',

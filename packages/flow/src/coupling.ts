@@ -6,12 +6,10 @@ import type { Halves, Partition } from './partition.ts'
 
 /**
  * A coupling law g(b; m) on the moved half b [batch, d] (section 3.2): invertible in b for every m.
- * `m` holds one array [batch, d] per number the law takes for each dimension.
+ * `m` holds one array [batch, d] for each number that the law takes for a dimension.
  */
 type CouplingLaw = {
-  readonly takes: 1 | 2
-  /** Whether its first number is an exponent, bounded by tanh times a learnt scale. */
-  readonly exponent: boolean
+  readonly takes: readonly ('exponent' | 'shift')[]
   readonly forward: (g: Builder, b: Value, m: readonly Value[]) => { readonly y: Value; readonly logDet?: Value }
   readonly inverse: (g: Builder, y: Value, m: readonly Value[]) => Value
 }
@@ -22,22 +20,19 @@ const sumOfExponents = (g: Builder, exponents: Value): Value => g.ReduceSum(expo
 const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
   /** y = b + m; log|det| = 0 */
   additive: {
-    takes: 1,
-    exponent: false,
+    takes: ['shift'],
     forward: (g, b, [m]) => ({ y: g.Add(b, m!) }),
     inverse: (g, y, [m]) => g.Sub(y, m!),
   },
   /** y = b exp(m); log|det| = sum m */
   multiplicative: {
-    takes: 1,
-    exponent: true,
+    takes: ['exponent'],
     forward: (g, b, [m]) => ({ y: g.Mul(b, g.Exp(m!)), logDet: sumOfExponents(g, m!) }),
     inverse: (g, y, [m]) => g.Mul(y, g.Exp(g.Neg(m!))),
   },
   /** y = b exp(s) + t; log|det| = sum s */
   affine: {
-    takes: 2,
-    exponent: true,
+    takes: ['exponent', 'shift'],
     forward: (g, b, [s, t]) => ({ y: g.Add(g.Mul(b, g.Exp(s!)), t!), logDet: sumOfExponents(g, s!) }),
     inverse: (g, y, [s, t]) => g.Mul(g.Sub(y, t!), g.Exp(g.Neg(s!))),
   },
@@ -59,28 +54,43 @@ export function coupling(name: string, passes: keyof Partition, partition: Parti
   const moves = passes === 'first' ? 'second' : 'first'
   const moved = partition[moves].length
   const law = laws[config.law]
-  const network = mlp(name, partition[passes].length, law.takes * moved, config)
-  const bound = `${name}/exponent_bound`
+  const network = mlp(name, partition[passes].length, law.takes.length * moved, config)
+
+  /** Exponents are bounded by tanh times a learnt scale; shifts may be measured in deviations of the data. */
+  const exponentBound: Parameter = { name: `${name}/exponent_bound`, dims: [moved], initial: { fill: 1 }, trainable: true }
+  const shiftUnit: Parameter = {
+    name: `${name}/shift_unit`,
+    dims: [moved],
+    initial: { after: config.preprocessing.length, from: ({ deviation }) => Float32Array.from(partition[moves], (d) => deviation[d]!) },
+    trainable: false,
+  }
+  const inDeviations = config.shiftUnit === 'deviation'
+  const read = {
+    exponent: (g: Builder, raw: Value, weights: Weights): Value => g.Mul(g.Tanh(raw), weights(exponentBound.name)),
+    shift: (g: Builder, raw: Value, weights: Weights): Value => (inDeviations ? g.Mul(raw, weights(shiftUnit.name)) : raw),
+  }
 
   const m = (g: Builder, a: Value, weights: Weights): readonly Value[] => {
     const outputs = network.apply(g, a, weights)
-    const [first, ...rest] =
-      law.takes === 1
+    const parts =
+      law.takes.length === 1
         ? [outputs]
         : g.Split(
             outputs,
-            Array.from({ length: law.takes }, () => moved),
+            law.takes.map(() => moved),
             { axis: 1 },
           )
-    return [law.exponent ? g.Mul(g.Tanh(first!), weights(bound)) : first!, ...rest]
+    return law.takes.map((kind, i) => read[kind](g, parts[i]!, weights))
   }
 
   return {
     name,
     passes,
-    parameters: law.exponent
-      ? [...network.parameters, { name: bound, dims: [moved], initial: { fill: 1 }, trainable: true }]
-      : network.parameters,
+    parameters: [
+      ...network.parameters,
+      ...(law.takes.includes('exponent') ? [exponentBound] : []),
+      ...(law.takes.includes('shift') && inDeviations ? [shiftUnit] : []),
+    ],
     forward: (g, h, weights) =>
       g.scope(name, () => {
         const { y, ...rest } = law.forward(g, h[moves], m(g, h[passes], weights))

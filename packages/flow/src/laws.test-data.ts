@@ -19,7 +19,7 @@ export function drawnParameters(config: FlowConfig, seed = 1): ParameterValues {
     nice(config).parameters.map(({ name, dims }, i) => {
       const values = tensor('float32', dims)
       fillUniform(streamKey(seed, 'probe', i), values.data)
-      const [low, high] = name.endsWith('deviation') ? [0.5, 1.5] : [-0.8, 0.8]
+      const [low, high] = name.endsWith('deviation') || name.endsWith('shift_unit') ? [0.5, 1.5] : [-0.8, 0.8]
       return [name, { ...values, data: values.data.map((u) => low + (high - low) * u) }]
     }),
   )

@@ -9,7 +9,8 @@ type Architecture = Pick<FlowConfig, 'hiddenLayers' | 'hiddenDim' | 'activation'
 
 /**
  * m: [batch, inputs] -> [batch, outputs]. Weights are [in, out]: layer(h) = activation(h W + b).
- * Every array starts uniform on +-1/sqrt(in), PyTorch's default for linear layers.
+ * Hidden layers start uniform on +-1/sqrt(in), PyTorch's default for linear layers; the last starts at zero, so that a flow starts as its
+ * scaling alone.
  */
 export function mlp(name: string, inputs: number, outputs: number, { hiddenLayers, hiddenDim, activation, leak }: Architecture): Mlp {
   const sizes = [inputs, ...Array.from({ length: hiddenLayers }, () => hiddenDim), outputs]
@@ -17,8 +18,8 @@ export function mlp(name: string, inputs: number, outputs: number, { hiddenLayer
     .slice(1)
     .map((size, i) => ({ weight: `${name}/layer_${i + 1}/weight`, bias: `${name}/layer_${i + 1}/bias`, dims: [sizes[i]!, size] }))
   return {
-    parameters: layers.flatMap(({ weight, bias, dims }) => {
-      const initial = { uniform: 1 / Math.sqrt(dims[0]!) }
+    parameters: layers.flatMap(({ weight, bias, dims }, i) => {
+      const initial = i === layers.length - 1 ? { fill: 0 } : { uniform: 1 / Math.sqrt(dims[0]!) }
       return [
         { name: weight, dims, initial, trainable: true },
         { name: bias, dims: [dims[1]!], initial, trainable: true },

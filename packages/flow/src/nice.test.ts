@@ -15,6 +15,7 @@ const configs: readonly (readonly [string, FlowConfig])[] = [
   ['additive, gaussian, odd dimension', small({ dim: 7, prior: 'gaussian' })],
   ['multiplicative', small({ law: 'multiplicative' })],
   ['affine, leaky', small({ law: 'affine', activation: 'leaky-relu' })],
+  ['affine, shifts in deviations of the data', small({ law: 'affine', shiftUnit: 'deviation' })],
   ['second half first', small({ start: 'second' })],
   ['halves', small({ dim: 5, partition: 'halves' })],
   ['any indices', small({ partition: [4, 1, 5], law: 'affine' })],

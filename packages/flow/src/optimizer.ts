@@ -13,6 +13,7 @@ export type Optimizer = {
   readonly scalarsAt: (step: number, learningRate: number) => readonly number[]
   readonly update: (
     g: Builder,
+    name: string,
     parameter: Value,
     gradient: Value,
     slots: readonly Value[],
@@ -28,6 +29,8 @@ export type AdamConfig = {
   readonly epsilon: number
   /** Decoupled: matrices shrink by learning rate times this at each step. */
   readonly weightDecay: number
+  /** Learning rates of single parameters by name, relative to the others'. @default 1 for each */
+  readonly rates?: Readonly<Record<string, number>>
 }
 
 /**
@@ -36,7 +39,7 @@ export type AdamConfig = {
  *   a = lr sqrt(1 - beta2^t) / (1 - beta1^t),  e = epsilon sqrt(1 - beta2^t).
  * The slots hold the sums M = m / (1 - beta1) and V = v / (1 - beta2), which take a pass over memory less each; a and e absorb the factors.
  */
-export function adam({ beta1, beta2, epsilon, weightDecay }: AdamConfig): Optimizer {
+export function adam({ beta1, beta2, epsilon, weightDecay, rates = {} }: AdamConfig): Optimizer {
   return {
     slots: ['first_moment', 'second_moment'],
     scalars: ['step_size', 'epsilon', 'shrink'],
@@ -45,10 +48,11 @@ export function adam({ beta1, beta2, epsilon, weightDecay }: AdamConfig): Optimi
       const correction2 = Math.sqrt((1 - beta2 ** step) / (1 - beta2))
       return [(learningRate * correction2) / correction1, epsilon * correction2, 1 - learningRate * weightDecay]
     },
-    update: (g, parameter, gradient, [first, second], [stepSize, offset, shrink]) => {
+    update: (g, name, parameter, gradient, [first, second], [stepSize, offset, shrink]) => {
       const m = g.Add(g.Mul(first!, beta1), gradient)
       const v = g.Add(g.Mul(second!, beta2), g.Mul(gradient, gradient))
-      const move = g.Mul(g.Div(m, g.Add(g.Sqrt(v), offset!)), stepSize!)
+      const rate = rates[name] ?? 1
+      const move = g.Mul(g.Div(m, g.Add(g.Sqrt(v), offset!)), rate === 1 ? stepSize! : g.Mul(stepSize!, rate))
       const decays = weightDecay > 0 && parameter.dims.length > 1
       return { parameter: g.Sub(decays ? g.Mul(parameter, shrink!) : parameter, move), slots: [m, v] }
     },

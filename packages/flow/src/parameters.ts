@@ -33,8 +33,10 @@ export async function initialize(
   momentsAfter: (steps: number, values: ParameterValues) => Promise<Moments>,
 ): Promise<ParameterValues> {
   const values: Record<string, Tensor<'float32'>> = {}
+  const measured = new Map<number, Moments>()
   for (const { name, dims, initial } of parameters) {
-    const contents = 'from' in initial ? initial.from(await momentsAfter(initial.after, values)) : draw(name, dims, initial, seed)
+    if ('after' in initial && !measured.has(initial.after)) measured.set(initial.after, await momentsAfter(initial.after, values))
+    const contents = 'after' in initial ? initial.from(measured.get(initial.after)!) : draw(name, dims, initial, seed)
     values[name] = tensor('float32', dims, contents)
   }
   return values
@@ -54,6 +56,7 @@ function nameHash(name: string): number {
   return hash >>> 0
 }
 
+/** How many numbers are fitted. */
 export function parameterCount(parameters: readonly Parameter[]): number {
-  return parameters.reduce((sum, { dims }) => sum + sizeOf(dims), 0)
+  return parameters.filter(({ trainable }) => trainable).reduce((sum, { dims }) => sum + sizeOf(dims), 0)
 }

@@ -12,9 +12,12 @@ export type Prior = {
 const sumOverDims = (g: Builder, x: Value): Value => g.ReduceSum(x, [1], { keepdims: 0 })
 
 export const priors: Readonly<Record<FlowConfig['prior'], Prior>> = {
-  /** log p(z) = -softplus(z) - softplus(-z), written with one softplus: softplus(z) = z + softplus(-z). */
+  /** log p(z) = -softplus(z) - softplus(-z) = -|z| - 2 ln(1 + exp(-|z|)); the last form neither overflows nor needs two softplus. */
   logistic: {
-    logDensity: (g, z) => g.Neg(sumOverDims(g, g.Add(z, g.Mul(g.Softplus(g.Neg(z)), 2)))),
+    logDensity: (g, z) => {
+      const distance = g.Abs(z)
+      return g.Neg(sumOverDims(g, g.Add(distance, g.Mul(g.Log(g.Add(g.Exp(g.Neg(distance)), 1)), 2))))
+    },
     deviation: Math.PI / Math.sqrt(3),
   },
   /** log p(z) = -(z^2 + ln 2 pi) / 2 */

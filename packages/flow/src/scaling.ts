@@ -13,7 +13,8 @@ export type Scaling = {
   readonly inverse: (g: Builder, z: Halves, weights: Weights) => Halves
 }
 
-const logScale = 'scaling/log_scale'
+/** The name of s [dim]. */
+export const logScale = 'scaling/log_scale'
 
 /**
  * s starts so that data with the deviation sigma_d get the prior's deviation: s_d = ln(deviation of the prior) - ln sigma_d. (Scaling before a

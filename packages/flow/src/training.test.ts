@@ -1,11 +1,13 @@
 import { streamKey, tensor, uniform } from '@niceflow/core'
 import { evaluate } from '@niceflow/graph'
 import { expect, it } from 'vitest'
+import { blockedShape } from './blocks.ts'
 import { drawnParameters, float64Flow, small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
 import { type AdamConfig, adam } from './optimizer.ts'
 import type { ParameterValues } from './parameters.ts'
-import { nextName, slotName, stateArrays, trainingGraph } from './training.ts'
+import { logScale } from './scaling.ts'
+import { nextName, slotName, stateArrays, type TrainingGraphOptions, trainingGraph } from './training.ts'
 
 const config = small({ dim: 3, hiddenLayers: 1, hiddenDim: 4, law: 'affine', activation: 'leaky-relu' })
 const adamConfig: AdamConfig = { beta1: 0.9, beta2: 0.99, epsilon: 1e-2, weightDecay: 0.3 }
@@ -66,18 +68,34 @@ function textbookAdam(start: ParameterValues): { values: ParameterValues; logLik
   return { values, logLikelihoods }
 }
 
-it('the training graph takes the steps of textbook Adam on numerical gradients', () => {
+/** Three steps of the training graph, in float64. */
+function interpretSteps(start: ParameterValues, adamOptions: AdamConfig, options: TrainingGraphOptions = {}): ReturnType<typeof evaluate> {
   const flow = nice(config)
-  const optimizer = adam(adamConfig)
-  const start = drawnParameters(config, 4)
+  const optimizer = adam(adamOptions)
   const scalars = learningRates.map((rate, k) => optimizer.scalarsAt(k + 1, rate))
   const state = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, start[name] ?? tensor('float32', dims)]))
-  const columns = optimizer.scalars.map((name, i) => [name, tensor('float32', [steps], Float32Array.from(scalars, (row) => row[i]!))] as const)
-  const graph = trainingGraph(flow, optimizer)
+  const columns = optimizer.scalars.map(
+    (name, i) =>
+      [
+        name,
+        tensor(
+          'float32',
+          [steps],
+          Float32Array.from(scalars, (row) => row[i]!),
+        ),
+      ] as const,
+  )
+  const graph = trainingGraph(flow, optimizer, options)
   const used = new Set(graph.inputs.map(({ name }) => name))
-  const feeds = Object.fromEntries(Object.entries({ x, ...state, ...Object.fromEntries(columns) }).filter(([name]) => used.has(name)))
-  const outputs = evaluate(graph, feeds)
+  return evaluate(
+    graph,
+    Object.fromEntries(Object.entries({ x, ...state, ...Object.fromEntries(columns) }).filter(([name]) => used.has(name))),
+  )
+}
 
+it('the training graph takes the steps of textbook Adam on numerical gradients', () => {
+  const start = drawnParameters(config, 4)
+  const outputs = interpretSteps(start, adamConfig)
   const { values, logLikelihoods } = textbookAdam(start)
   logLikelihoods.forEach((nats, k) => {
     expect(Math.abs(outputs.log_likelihood!.data[k]! - nats)).toBeLessThan(tolerance)
@@ -87,4 +105,31 @@ it('the training graph takes the steps of textbook Adam on numerical gradients',
     expect(largest, name).toBeLessThan(tolerance)
     expect(outputs[nextName(slotName('first_moment', name))]!.dims).toEqual(start[name]!.dims)
   }
+})
+
+it('updates in blocks exactly as it does whole', () => {
+  const start = drawnParameters(config, 4)
+  const whole = interpretSteps(start, adamConfig)
+  const blocked = interpretSteps(start, adamConfig, { blockSize: 2 })
+  expect(blockedShape([2, 4], 2)).toEqual([2, 1, 4])
+  expect(blocked).toEqual(whole)
+})
+
+it('moves a parameter by its own rate', () => {
+  const start = drawnParameters(config, 4)
+  const rates = { [logScale]: 10 }
+  const moved = (outputs: ReturnType<typeof evaluate>): number => outputs[nextName(logScale)]!.data[0]! - start[logScale]!.data[0]!
+  const [plain, faster] = [
+    interpretSteps(start, { ...adamConfig, epsilon: 1e-8 }),
+    interpretSteps(start, { ...adamConfig, epsilon: 1e-8, rates }),
+  ]
+  // Adam's first steps have the size of the learning rate, whatever the gradient's.
+  expect(moved(faster) / moved(plain)).toBeGreaterThan(5)
+})
+
+it('cuts large matrices only, into whole rows', () => {
+  expect(blockedShape([1000, 1000])).toEqual([4, 250, 1000])
+  expect(blockedShape([392, 1000])).toEqual([392, 1000])
+  expect(blockedShape([1_000_000])).toEqual([1_000_000])
+  expect(blockedShape([997, 1000])).toEqual([997, 1000])
 })

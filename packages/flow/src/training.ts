@@ -1,4 +1,5 @@
 import { type Builder, buildGraph, differentiate, type Graph, type Value } from '@niceflow/graph'
+import { blockedShape, updateBlocks } from './blocks.ts'
 import { ports } from './graphs.ts'
 import type { Flow } from './nice.ts'
 import type { Optimizer } from './optimizer.ts'
@@ -20,6 +21,11 @@ export const nextName = (name: string): string => `next/${name}`
 
 const isTrainable = ({ trainable }: Parameter): boolean => trainable
 
+export type TrainingGraphOptions = {
+  /** Elements that the optimizer updates at a time. @default `defaultBlockSize` */
+  readonly blockSize?: number
+}
+
 /**
  * K steps of maximum likelihood as one graph (section 2: the criterion is the mean log-likelihood).
  *
@@ -28,7 +34,7 @@ const isTrainable = ({ trainable }: Parameter): boolean => trainable
  *
  * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once.
  */
-export function trainingGraph(flow: Flow, optimizer: Optimizer): Graph {
+export function trainingGraph(flow: Flow, optimizer: Optimizer, { blockSize }: TrainingGraphOptions = {}): Graph {
   const g = buildGraph('training')
   const x = g.input(ports.data, 'float32', ['steps', 'batch', flow.config.dim])
   const scalars = optimizer.scalars.map((name) => g.input(name, 'float32', ['steps']))
@@ -38,7 +44,7 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer): Graph {
   const arrays = stateArrays(flow, optimizer)
   const { carried, stacked } = g.Loop({
     steps: g.Gather(g.Shape(x), 0),
-    carried: arrays.map(({ name, dims }) => g.input(name, 'float32', dims)),
+    carried: arrays.map(({ name, dims }) => reshape(g, g.input(name, 'float32', dims), blockedShape(dims, blockSize))),
     body: (body, iteration, state) => {
       const at = (rows: Value): Value => body.Gather(rows, iteration)
       const { next, logLikelihood } = trainingStep(body, flow, optimizer, { x: at(x), scalars: scalars.map(at), constants, state })
@@ -46,11 +52,15 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer): Graph {
     },
   })
   carried.forEach((value, i) => {
-    g.output(nextName(arrays[i]!.name), value)
+    const { name, dims } = arrays[i]!
+    g.output(nextName(name), reshape(g, value, dims))
   })
   g.output(ports.logLikelihood, stacked[0]!)
   return g.build()
 }
+
+const reshape = (g: Builder, value: Value, dims: readonly number[]): Value =>
+  value.dims.length === dims.length ? value : g.Reshape(value, dims)
 
 type Step = {
   /** [batch, dim] */
@@ -68,16 +78,21 @@ function trainingStep(
   { x, scalars, constants, state }: Step,
 ): { next: readonly Value[]; logLikelihood: Value } {
   const trainable = flow.parameters.filter(isTrainable)
-  const values = new Map([...constants, ...trainable.map(({ name }, i) => [name, state[i]!] as const)])
+  const parameters = trainable.map(({ dims }, i) => reshape(g, state[i]!, dims))
+  const values = new Map([...constants, ...trainable.map(({ name }, i) => [name, parameters[i]!] as const)])
   const logLikelihood = g.ReduceMean(flow.logLikelihood(g, x, (name) => values.get(name)!).logLikelihood, { keepdims: 0 })
-  const gradients = differentiate(g, g.Neg(logLikelihood), state.slice(0, trainable.length))
+  const gradients = differentiate(g, g.Neg(logLikelihood), parameters)
   const updates = trainable.map(({ name }, i) => {
-    const slots = optimizer.slots.map((_, slot) => state[(slot + 1) * trainable.length + i]!)
-    return g.scope(`${name}/update`, () => optimizer.update(g, state[i]!, gradients[i]!, slots, scalars))
+    const arrays = [i, ...optimizer.slots.map((_, slot) => (slot + 1) * trainable.length + i)].map((at) => state[at]!)
+    return g.scope(`${name}/update`, () =>
+      updateBlocks(g, gradients[i]!, arrays, (body, gradient, [parameter, ...slots]) => {
+        const next = optimizer.update(body, name, parameter!, gradient, slots, scalars)
+        return [next.parameter, ...next.slots]
+      }),
+    )
   })
-  const next = [
-    updates.map(({ parameter }) => parameter),
-    ...optimizer.slots.map((_, slot) => updates.map(({ slots }) => slots[slot]!)),
-  ].flat()
-  return { next, logLikelihood }
+  return {
+    next: [0, ...optimizer.slots.map((_, slot) => slot + 1)].flatMap((kind) => updates.map((arrays) => arrays[kind]!)),
+    logLikelihood,
+  }
 }

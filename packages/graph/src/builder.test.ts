@@ -11,7 +11,10 @@ describe('a builder', () => {
   it('names nodes by their scope and operator, and outputs as asked', () => {
     const g = buildGraph('g')
     const x = g.input('x', 'float32', ['batch', 2])
-    g.output('y', g.scope('layer', () => g.Relu(g.Neg(x))))
+    g.output(
+      'y',
+      g.scope('layer', () => g.Relu(g.Neg(x))),
+    )
     expect(g.build().nodes).toMatchObject([
       { op: 'Neg', name: 'layer/Neg', inputs: ['x'], outputs: ['layer/Neg'] },
       { op: 'Relu', name: 'layer/Relu', inputs: ['layer/Neg'], outputs: ['y'] },
@@ -43,9 +46,18 @@ describe('a builder', () => {
     const g = buildGraph('g')
     const x = g.input('x', 'float32', [2])
     const y = g.Neg(x)
-    for (const [name, value] of [['a', y], ['b', y], ['c', x]] as const) g.output(name, value)
+    for (const [name, value] of [
+      ['a', y],
+      ['b', y],
+      ['c', x],
+    ] as const)
+      g.output(name, value)
     const { a, b, c } = evaluate(g.build(), { x: vector(1, 2) })
-    expect([a, b, c].map((value) => Array.from(value!.data))).toEqual([[-1, -2], [-1, -2], [1, 2]])
+    expect([a, b, c].map((value) => Array.from(value!.data))).toEqual([
+      [-1, -2],
+      [-1, -2],
+      [1, 2],
+    ])
   })
 
   it('runs a body that uses values around it: Loop', () => {
@@ -130,7 +142,11 @@ describe('an invalid graph fails when it is built', () => {
       },
       'graph "bad": the name "x" is given twice',
     ],
-    ['strangers', () => g().Neg(buildGraph('other').input('elsewhere', 'float32', [1])), 'graph "bad": Neg "Neg": unknown value "elsewhere"'],
+    [
+      'strangers',
+      () => g().Neg(buildGraph('other').input('elsewhere', 'float32', [1])),
+      'graph "bad": Neg "Neg": unknown value "elsewhere"',
+    ],
     [
       'elements',
       () => {
@@ -154,7 +170,8 @@ describe('an invalid graph fails when it is built', () => {
 
 describe('a graph from outside is checked by the same rules', () => {
   const value = (name: string, dims: number[] = [2]) => ({ name, dtype: 'float32' as const, dims })
-  const node = (op: string, inputs: string[], output: string): Node => ({ op, name: output, inputs, outputs: [output], attributes: {} }) as unknown as Node
+  const node = (op: string, inputs: string[], output: string): Node =>
+    ({ op, name: output, inputs, outputs: [output], attributes: {} }) as unknown as Node
   const graph = (nodes: Node[], outputs = [value('y')]): Graph => ({ name: 'g', inputs: [value('x')], outputs, initializers: {}, nodes })
 
   it('puts nodes in order', () => {
@@ -163,12 +180,20 @@ describe('a graph from outside is checked by the same rules', () => {
   })
 
   it.each([
-    ['a cycle', graph([node('Neg', ['y'], 'h'), node('Exp', ['h'], 'y')]), 'graph "g": nodes feed one another in a cycle: "h" -> "y" -> "h"'],
+    [
+      'a cycle',
+      graph([node('Neg', ['y'], 'h'), node('Exp', ['h'], 'y')]),
+      'graph "g": nodes feed one another in a cycle: "h" -> "y" -> "h"',
+    ],
     ['an unknown value', graph([node('Neg', ['nowhere'], 'y')]), 'graph "g": Neg "y": unknown value "nowhere"'],
     ['an output that nothing makes', graph([]), 'graph "g": output: unknown value "y"'],
     ['a name given twice', graph([node('Neg', ['x'], 'y'), node('Exp', ['x'], 'y')]), 'graph "g": the name "y" is given twice'],
     ['too many inputs', graph([node('Neg', ['x', 'x'], 'y')]), 'Neg "y": expected 1 inputs, got 2'],
-    ['an output of another shape', graph([node('Neg', ['x'], 'y')], [value('y', [3])]), 'graph "g", output "y": expected float32 [3] as declared, got float32 [2]'],
+    [
+      'an output of another shape',
+      graph([node('Neg', ['x'], 'y')], [value('y', [3])]),
+      'graph "g", output "y": expected float32 [3] as declared, got float32 [2]',
+    ],
   ])('refuses %s', (_, bad, message) => {
     expect(() => checkGraph(bad)).toThrow(message)
   })

@@ -206,6 +206,7 @@ export const operatorCases: { readonly [Op in OpType]: readonly OperatorCase<Op>
     { inputs: [draws([2, 3]), draws([3, 4]), draws([1, 4])], attributes: {} },
   ],
   Greater: [...binary(apart, apartFromThose), whole],
+  HardSigmoid: [...unary((dims) => draws(dims, -1.2, 1.2)), { inputs: [spaced([3, 4])], attributes: { alpha: 0.8, beta: 0.4 } }],
   Identity: unary(any),
   LeakyRelu: [...unary(nonzero), { inputs: [nonzero([2, 3])], attributes: { alpha: 0.2 } }],
   Less: [...binary(apart, apartFromThose), whole],

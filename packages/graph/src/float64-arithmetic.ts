@@ -4,7 +4,7 @@ import type { MovementOp } from './float64-movement.ts'
 import type { OpType } from './operators.ts'
 
 /** The operators that do more than work number by number. */
-type SpecialOp = 'Cast' | 'Clip' | 'Div' | 'Gemm' | 'LeakyRelu' | 'MatMul' | 'ReduceMax' | 'ReduceMean' | 'ReduceSum'
+type SpecialOp = 'Cast' | 'Clip' | 'Div' | 'Gemm' | 'HardSigmoid' | 'LeakyRelu' | 'MatMul' | 'ReduceMax' | 'ReduceMean' | 'ReduceSum'
 type ScalarOp = Exclude<OpType, SpecialOp | MovementOp | 'Loop' | 'Scan'>
 
 /** The operators that work number by number. */
@@ -62,6 +62,10 @@ export const arithmeticKernels: Float64Kernels<ScalarOp | SpecialOp> = {
     const [scale, share] = [float(alpha), float(beta)]
     if (!c) return [scale === 1 ? product : elementwise((x) => scale * x, product)]
     return [elementwise((x, y) => scale * x + share * y, product, c)]
+  },
+  HardSigmoid: ([x], { alpha = 0.2, beta = 0.5 }) => {
+    const [slope, centre] = [float(alpha), float(beta)]
+    return [elementwise((value) => Math.max(0, Math.min(1, slope * value + centre)), x!)]
   },
   LeakyRelu: ([x], { alpha = 0.01 }) => {
     const slope = float(alpha)

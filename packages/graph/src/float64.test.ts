@@ -91,6 +91,7 @@ const expectations: { readonly [Op in OpType]: Expectation<Op> } = {
   },
   Greater: { inputs: [f(1, 2, 3, nan), f(2, 2, 2, 2)], attributes: {}, outputs: [[[4], 0, 0, 1, 0]] },
   Identity: { inputs: [f(1, nan)], attributes: {}, outputs: [[[2], 1, nan]] },
+  HardSigmoid: { inputs: [f(-2, 0, 0.5, 3)], attributes: { alpha: 0.5, beta: 0.25 }, outputs: [[[4], 0, 0.25, 0.5, 1]] },
   LeakyRelu: { inputs: [f(-2, 0, 3)], attributes: { alpha: 0.25 }, outputs: [[[3], -0.5, 0, 3]] },
   Less: { inputs: [f(1, 2, 3, nan), f(2, 2, 2, 2)], attributes: {}, outputs: [[[4], 1, 0, 0, 0]] },
   Log: { inputs: [f(1, Math.E, 0, -1)], attributes: {}, outputs: [[[4], 0, 1, negInf, nan]] },

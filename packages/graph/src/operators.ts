@@ -31,6 +31,7 @@ export type Operators = {
     attributes: { readonly alpha?: number; readonly beta?: number; readonly transA?: Flag; readonly transB?: Flag }
   }
   Greater: Binary
+  HardSigmoid: { inputs: [x: Operand]; attributes: { readonly alpha?: number; readonly beta?: number } }
   Identity: Unary
   LeakyRelu: { inputs: [x: Operand]; attributes: { readonly alpha?: number } }
   Less: Binary
@@ -91,6 +92,7 @@ export const arity: { readonly [Op in OpType]: Arity } = {
   Gather: exactly(2),
   Gemm: between(2, 3),
   Greater: exactly(2),
+  HardSigmoid: exactly(1),
   Identity: exactly(1),
   LeakyRelu: exactly(1),
   Less: exactly(2),

@@ -84,6 +84,7 @@ const attributeUse: { readonly [Op in OpType as keyof Attributes<Op> extends nev
   ConstantOfShape: { value: 'optional' },
   Gather: { axis: 'optional' },
   Gemm: { alpha: 'optional', beta: 'optional', transA: 'optional', transB: 'optional' },
+  HardSigmoid: { alpha: 'optional', beta: 'optional' },
   LeakyRelu: { alpha: 'optional' },
   Loop: { body: 'required' },
   ReduceMax: { axes: 'optional', keepdims: 'optional' },

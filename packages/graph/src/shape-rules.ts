@@ -178,6 +178,7 @@ export const shapeRules: { readonly [Op in OpType]: Rule<Op> } = {
     return [{ dtype: sameType(node, a, b), dims }]
   },
   Greater: comparison,
+  HardSigmoid: unary,
   Identity: unary,
   LeakyRelu: unary,
   Less: comparison,

@@ -99,7 +99,12 @@ function nativeOptions(
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(externalData && { externalData: Object.entries(externalData).map(([path, data]) => ({ path, data })) }),
     ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
-    extra: { ...sessionConfig, ...(device === 'cpu' ? {} : { 'session.disable_cpu_ep_fallback': '1' }) },
+    // Threads that spin on after a run would take the cores from the process's other sessions.
+    extra: {
+      'session.force_spinning_stop': '1',
+      ...sessionConfig,
+      ...(device === 'cpu' ? {} : { 'session.disable_cpu_ep_fallback': '1' }),
+    },
   }
 }
 

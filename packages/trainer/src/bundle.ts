@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFile, rename, rm } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { readdir, readFile, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { type Manifest, manifestVersion, parseManifest } from '@niceflow/core'
 import { decoderGraph, encoderGraph, graphMetadata, nice } from '@niceflow/flow'
 import { encodeModel, layoutWeights } from '@niceflow/graph'
-import { ensureFolder, exists, WriteError, writeAtomic } from './files.ts'
+import { ensureFolder, exists, temporaryName, WriteError, writeAtomic } from './files.ts'
 import type { Run } from './train.ts'
 import { versions } from './versions.ts'
 
@@ -23,11 +23,15 @@ export type ExportOptions = {
  * Writes a run's best parameters as a bundle: encoder and decoder graphs, the one file of weights that both refer to, and the manifest. The
  * folder appears whole: it is written under another name first.
  * @returns the manifest
- * @throws WriteError when the folder exists or cannot be written
+ * @throws WriteError when the folder exists, holds something that is no bundle, or cannot be written
  */
-export async function exportBundle({ state, parameters }: Run, folder: string, { name = basename(resolve(folder)), overwrite = false }: ExportOptions = {}): Promise<Manifest> {
-  const taken = await exists(folder)
-  if (taken && !overwrite) throw new WriteError(`folder ${folder}: exists already`, { remedy: 'give another --out, or --overwrite it', usage: true })
+export async function exportBundle(
+  { state, parameters }: Run,
+  folder: string,
+  { name = basename(resolve(folder)), overwrite = false }: ExportOptions = {},
+): Promise<Manifest> {
+  await ensureFolder(dirname(resolve(folder)))
+  await assertReplaceable(folder, overwrite)
   const flow = nice(state.recipe.flow)
   const metadata = graphMetadata(flow, state.data.pixels)
   const weights = layoutWeights(parameters, files.weights)
@@ -51,7 +55,7 @@ export async function exportBundle({ state, parameters }: Run, folder: string, {
       datasetSha256: state.data.sha256,
       trainingExamples: state.data.count - state.recipe.training.validation,
       epochs: state.best.epoch,
-      steps: state.step,
+      steps: (state.step / state.epoch) * state.best.epoch,
       engine: state.engine,
       versions: await versions(),
       training: state.recipe.training,
@@ -59,18 +63,29 @@ export async function exportBundle({ state, parameters }: Run, folder: string, {
     evaluation: null,
     calibration: null,
   }
-  const partial = `${folder}.${process.pid}.tmp`
+  const partial = temporaryName(resolve(folder))
   try {
     await ensureFolder(partial)
     for (const [file, chunks] of Object.entries(written)) await writeAtomic(join(partial, file), chunks)
     await writeAtomic(join(partial, manifestFile), formatManifest(manifest))
-    if (taken) await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, force: true })
     await rename(partial, folder)
   } catch (error) {
     await rm(partial, { recursive: true, force: true })
     throw error
   }
   return manifest
+}
+
+/** A folder is written where there is none or an empty one; a bundle is replaced when that is asked for, and nothing else ever. */
+async function assertReplaceable(folder: string, overwrite: boolean): Promise<void> {
+  if (!(await exists(folder))) return
+  const files = await readdir(folder).catch(() => ['a file'])
+  if (files.length === 0 || (overwrite && files.includes(manifestFile))) return
+  const [state, remedy] = files.includes(manifestFile)
+    ? ['holds a bundle already', 'give another --out, or --overwrite it']
+    : ['exists and is no bundle', 'give another --out']
+  throw new WriteError(`folder ${folder}: ${state}`, { remedy, usage: true })
 }
 
 /**
@@ -84,9 +99,15 @@ export async function amendBundle(
 ): Promise<Manifest> {
   const path = join(folder, manifestFile)
   const manifest = parseManifest(await readFile(path, 'utf8'), path)
-  const contents = Object.entries(attachments).map(([file, content]) => [file, typeof content === 'string' ? Buffer.from(content) : content] as const)
+  const contents = Object.entries(attachments).map(
+    ([file, content]) => [file, typeof content === 'string' ? Buffer.from(content) : content] as const,
+  )
   for (const [file, content] of contents) await writeAtomic(join(folder, file), content)
-  const amended = { ...manifest, ...changes, files: { ...manifest.files, ...Object.fromEntries(contents.map(([file, content]) => [file, digest([content])])) } }
+  const amended = {
+    ...manifest,
+    ...changes,
+    files: { ...manifest.files, ...Object.fromEntries(contents.map(([file, content]) => [file, digest([content])])) },
+  }
   await writeAtomic(path, formatManifest(amended))
   return amended
 }

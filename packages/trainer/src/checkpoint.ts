@@ -39,6 +39,14 @@ export const checkpointFiles = { last: 'last.safetensors', previous: 'previous.s
 
 export const snapshotFile = (epoch: number): string => `epoch-${String(epoch).padStart(4, '0')}.safetensors`
 
+/** Where the next `last` is written, before it takes its name. */
+const nextFile = 'next.safetensors'
+
+/** Whether a run wrote a file of this name: what `--overwrite` removes. */
+export function isCheckpoint(file: string): boolean {
+  return [...Object.values<string>(checkpointFiles), nextFile].includes(file) || /^epoch-\d{4,}\.safetensors$/.test(file)
+}
+
 export class CheckpointError extends NiceflowError {
   override readonly name = 'CheckpointError'
 }
@@ -50,7 +58,7 @@ export async function writeCheckpoint(path: string, { state, arrays }: Checkpoin
 /** Writes `last`; the one before it stays as `previous`, so that at every moment there is one to go on from. */
 export async function writeLast(folder: string, checkpoint: Checkpoint): Promise<void> {
   const last = join(folder, checkpointFiles.last)
-  const fresh = join(folder, 'next.safetensors')
+  const fresh = join(folder, nextFile)
   await writeCheckpoint(fresh, checkpoint)
   if (await exists(last)) await rename(last, join(folder, checkpointFiles.previous))
   await rename(fresh, last)
@@ -61,14 +69,20 @@ export async function writeLast(folder: string, checkpoint: Checkpoint): Promise
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new CheckpointError(`checkpoint ${path} cannot be read: ${cause.code ?? cause.message}`, { cause, remedy: 'check the path, or train first' })
+    throw new CheckpointError(`checkpoint ${path} cannot be read: ${cause.code ?? cause.message}`, {
+      cause,
+      remedy: 'check the path, or train first',
+    })
   })
   const { tensors, metadata } = readSafetensors(bytes, path)
   const remedy = 'give a checkpoint that niceflow train wrote'
-  if (metadata.niceflow === undefined) throw new CheckpointError(`checkpoint ${path}: expected niceflow's state among its metadata, got none`, { remedy })
+  if (metadata.niceflow === undefined)
+    throw new CheckpointError(`checkpoint ${path}: expected niceflow's state among its metadata, got none`, { remedy })
   const state = JSON.parse(metadata.niceflow) as RunState
   if (state.formatVersion !== 1) {
-    throw new CheckpointError(`checkpoint ${path}: format version ${state.formatVersion}, this niceflow reads 1`, { remedy: 'update niceflow' })
+    throw new CheckpointError(`checkpoint ${path}: format version ${state.formatVersion}, this niceflow reads 1`, {
+      remedy: 'update niceflow',
+    })
   }
   return { state, arrays: tensors as Record<string, Tensor<'float32'>> }
 }

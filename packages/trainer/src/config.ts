@@ -1,4 +1,6 @@
-import { type FlowConfig, paperMnist, parseFlowConfig, refuse } from '@niceflow/flow'
+import { readFile } from 'node:fs/promises'
+import type { Manifest } from '@niceflow/core'
+import { adam, type FlowConfig, InvalidConfigError, logScale, type Optimizer, paperMnist, parseFlowConfig, refuse } from '@niceflow/flow'
 import * as z from 'zod'
 
 /** How a flow is fitted. */
@@ -17,12 +19,19 @@ export type TrainingConfig = {
   readonly beta2: number
   readonly epsilon: number
   readonly weightDecay: number
+  /** The learning rate of the scaling layer's s relative to the others': Adam moves each s by at most one learning rate a step. */
+  readonly scaleRate: number
   /** Examples held out of the training split to choose the model; 0 trains on all and keeps the last. */
   readonly validation: number
   /** Keep a snapshot every so many epochs; 0 keeps none. */
   readonly saveEvery: number
   /** Steps in one run of the training graph: how often progress is shown and a signal is heard. */
   readonly stepsPerRun: number
+}
+
+/** The optimizer of a training config. */
+export function optimizerOf(training: TrainingConfig): Optimizer {
+  return adam({ ...training, rates: { [logScale]: training.scaleRate } })
 }
 
 /** A training recipe: the model and how it is fitted. */
@@ -48,6 +57,7 @@ const schema: z.ZodType<TrainingConfig> = z.strictObject({
   beta2: fraction,
   epsilon: rate,
   weightDecay: z.number().nonnegative(),
+  scaleRate: rate,
   validation: countOrZero,
   saveEvery: countOrZero,
   stepsPerRun: count,
@@ -68,16 +78,20 @@ const paper: Recipe = {
     beta2: 0.99,
     epsilon: 1e-4,
     weightDecay: 0,
+    scaleRate: 1,
     validation: 10_000,
     saveEvery: 0,
     stepsPerRun: 50,
   },
 }
 
-/** The same model in minutes: a cosine schedule over few epochs and light weight decay. */
+/**
+ * The same model in minutes: a cosine schedule, light weight decay, shifts measured in deviations of the data (most pixels hardly vary, and
+ * steps of equal size would drown them in noise), and a quicker s.
+ */
 const quick: Recipe = {
-  ...paper,
-  training: { ...paper.training, epochs: 8, schedule: 'cosine', weightDecay: 0.3 },
+  flow: { ...paper.flow, shiftUnit: 'deviation' },
+  training: { ...paper.training, epochs: 4, schedule: 'cosine', weightDecay: 0.3, scaleRate: 10 },
 }
 
 /** Recipes by name, as data. */
@@ -90,8 +104,46 @@ export type PresetName = keyof typeof presets
  */
 export function resolveRecipe(base: Recipe, changes: PartialRecipe, dim: number): Recipe {
   const flow = parseFlowConfig({ ...base.flow, ...changes.flow, dim })
-  const training = { ...base.training, ...changes.training }
-  const result = schema.safeParse(training)
-  if (!result.success) refuse('training config', training, result.error)
-  return { flow, training: result.data }
+  return { flow, training: parseTrainingConfig({ ...base.training, ...changes.training }) }
+}
+
+/** The recipe that a bundle was made by. */
+export function recipeOf({ name, config, provenance }: Manifest): Recipe {
+  return { flow: parseFlowConfig(config), training: parseTrainingConfig(provenance.training, `training config of bundle ${name}`) }
+}
+
+function parseTrainingConfig(value: unknown, what = 'training config'): TrainingConfig {
+  const result = schema.safeParse(value)
+  if (!result.success) refuse(what, value, result.error)
+  return result.data
+}
+
+/** A recipe in a file: a preset, the name of a dataset, and changes to the preset. */
+export type RecipeFile = PartialRecipe & { readonly preset?: PresetName | undefined; readonly dataset?: string | undefined }
+
+const fields = z.record(z.string(), z.unknown())
+const fileSchema = z.strictObject({
+  preset: z.enum(Object.keys(presets) as PresetName[]).optional(),
+  dataset: z.string().optional(),
+  flow: fields.optional(),
+  training: fields.optional(),
+})
+
+/**
+ * Reads a recipe's JSON file. The fields of `flow` and `training` are checked by `resolveRecipe`, with the preset's in their places.
+ * @throws InvalidConfigError naming the file and the field
+ */
+export async function readRecipeFile(path: string): Promise<RecipeFile> {
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new InvalidConfigError(`config ${path}: cannot be read: ${cause.code}`, { cause, remedy: 'check the path', usage: true })
+  })
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new InvalidConfigError(`config ${path}: not JSON: ${(cause as Error).message}`, { cause, remedy: 'mend the file', usage: true })
+  }
+  const result = fileSchema.safeParse(value)
+  if (!result.success) refuse(`config ${path}`, value, result.error)
+  return result.data as RecipeFile
 }

@@ -1,6 +1,32 @@
-import { bitsPerDim, type Calibration, type Evaluation, meanAndError } from '@niceflow/core'
-import { dequantize, type Selection } from '@niceflow/data'
+import { bitsPerDim, type Calibration, type Evaluation, InvalidValueError, type Manifest, meanAndError, rows } from '@niceflow/core'
+import { type Dataset, dequantize, type Selection, type SplitName, selectSplit } from '@niceflow/data'
 import type { Flow } from '@niceflow/runtime'
+import { recipeOf } from './config.ts'
+
+/**
+ * A split of a dataset for the model of a bundle. Training and validation examples are those of its own run, held out by its seed; so they
+ * are of the data that it was trained on.
+ * @throws InvalidValueError for data of another size, or a split of other data than the model's
+ */
+export function selectFor(manifest: Manifest, dataset: Dataset, split: SplitName): Selection {
+  const { model, provenance } = manifest
+  const what = `dataset ${dataset.name}`
+  if (dataset.dim !== model.dim)
+    throw new InvalidValueError({ what, expected: `${model.dim} dimensions, like ${manifest.name}`, got: dataset.dim })
+  if (split === 'test') return selectSplit(dataset, split, { validation: 0, seed: 0 })
+  if (dataset.sha256 !== provenance.datasetSha256) {
+    const expected = `the data that ${manifest.name} was trained on (${provenance.dataset}), to know its ${split} split`
+    throw new InvalidValueError({
+      what,
+      expected,
+      got: `other data (SHA-256 ${dataset.sha256.slice(0, 12)}…)`,
+      remedy: 'use the test split',
+    })
+  }
+  const { training } = recipeOf(manifest)
+  const seen = rows(dataset.train, 0, provenance.trainingExamples + training.validation)
+  return selectSplit({ train: seen, test: dataset.test }, split, training)
+}
 
 export type ScoreOptions = {
   /** Dequantisation draws averaged for each example; floats are not drawn, and take one. @default 1 */
@@ -18,7 +44,11 @@ const chunk = 1024
  * log p(x) of each selected example, nats on the model's data range: the mean over its draws, keyed by the example's index in its array.
  * @throws NonFiniteLikelihoodError
  */
-export async function scoreSelection(flow: Flow, { examples, indices }: Selection, { draws = 1, seed = 0, onProgress }: ScoreOptions = {}): Promise<Float64Array> {
+export async function scoreSelection(
+  flow: Flow,
+  { examples, indices }: Selection,
+  { draws = 1, seed = 0, onProgress }: ScoreOptions = {},
+): Promise<Float64Array> {
   const { dataRange: range, pixels } = flow.manifest.model
   const repeats = pixels ? draws : 1
   const scores = new Float64Array(indices.length)
@@ -37,7 +67,14 @@ export async function scoreSelection(flow: Flow, { examples, indices }: Selectio
 export function summarize(flow: Flow, split: string, scores: Float64Array, { draws = 1, seed = 0 }: ScoreOptions = {}): Evaluation {
   const { dim, dataRange, pixels } = flow.manifest.model
   const logLikelihood = meanAndError(scores)
-  return { split, examples: scores.length, draws: pixels ? draws : 1, seed, logLikelihood, bitsPerDim: pixels ? bitsPerDim(logLikelihood.mean, dim, dataRange) : null }
+  return {
+    split,
+    examples: scores.length,
+    draws: pixels ? draws : 1,
+    seed,
+    logLikelihood,
+    bitsPerDim: pixels ? bitsPerDim(logLikelihood.mean, dim, dataRange) : null,
+  }
 }
 
 /** The probabilities whose quantiles a bundle keeps. */
@@ -52,4 +89,12 @@ export function calibrate(split: string, scores: Float64Array): Calibration {
     return sorted[low]! + (at - low) * (sorted[Math.min(low + 1, sorted.length - 1)]! - sorted[low]!)
   }
   return { split, examples: sorted.length, quantiles: [...new Set(probabilities)].map((p) => [p, quantile(p)] as const) }
+}
+
+/** The share of the calibration's examples that score below `nats`, 0 to 1: linear between its quantiles. */
+export function shareBelow({ quantiles }: Calibration, nats: number): number {
+  const above = quantiles.findIndex(([, quantile]) => quantile > nats)
+  if (above <= 0) return above === 0 ? 0 : 1
+  const [[lowShare, low], [highShare, high]] = [quantiles[above - 1]!, quantiles[above]!]
+  return lowShare + ((nats - low) / (high - low)) * (highShare - lowShare)
 }

@@ -14,6 +14,7 @@ const remedies: Readonly<Record<string, string>> = {
   EACCES: 'choose a folder that you may write to',
   EROFS: 'choose a folder on a disk that can be written to',
   EPERM: 'choose a folder that you may write to',
+  ENOENT: 'make its folder first',
   ENOTDIR: 'choose a path whose parents are folders',
   EEXIST: 'choose a path that is not a file',
 }
@@ -23,6 +24,16 @@ function writeError(what: string, path: string, cause: NodeJS.ErrnoException): W
   return new WriteError(`${what} ${path} cannot be written: ${cause.code ?? cause.message}`, { cause, ...(remedy ? { remedy } : {}) })
 }
 
+/** The name under which something is written before it takes its own. */
+export function temporaryName(path: string): string {
+  return `${path}.${process.pid}.tmp`
+}
+
+/** The name that a temporary file was to take, had its process not been killed; undefined for other files. */
+export function finalName(temporary: string): string | undefined {
+  return /^(.+)\.\d+\.tmp$/.exec(temporary)?.[1]
+}
+
 /**
  * Writes a file whole or not at all: a temporary file beside it, fsync, rename. A reader never sees half of it, and a failure leaves the
  * earlier file as it was.
@@ -30,7 +41,7 @@ function writeError(what: string, path: string, cause: NodeJS.ErrnoException): W
  */
 export async function writeAtomic(path: string, contents: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
   const chunks = typeof contents === 'string' ? [Buffer.from(contents)] : contents instanceof Uint8Array ? [contents] : contents
-  const temporary = `${path}.${process.pid}.tmp`
+  const temporary = temporaryName(path)
   try {
     const file = await open(temporary, 'w')
     try {

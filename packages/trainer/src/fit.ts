@@ -6,13 +6,21 @@ import type { Flow, ParameterValues } from '@niceflow/flow'
 import type { Device } from '@niceflow/runtime'
 import { checkpointFiles, type EpochRecord, type RunState, snapshotFile, writeCheckpoint, writeLast } from './checkpoint.ts'
 import type { Recipe } from './config.ts'
+import { type EpochTiming, readHistory, writeHistory } from './history.ts'
 import { learningRateAt } from './schedule.ts'
 import type { Run } from './train.ts'
 import { dataFacts, type TrainingData } from './training-data.ts'
 
 /** What a run tells while it goes on: at its start, after each run of the graph, and after each epoch. Epochs count from 1. */
 export type TrainProgress =
-  | { readonly kind: 'start'; readonly recipe: Recipe; readonly device: Device; readonly examples: number; readonly heldOut: number; readonly epoch: number }
+  | {
+      readonly kind: 'start'
+      readonly recipe: Recipe
+      readonly device: Device
+      readonly examples: number
+      readonly heldOut: number
+      readonly epoch: number
+    }
   | {
       readonly kind: 'steps'
       readonly epoch: number
@@ -24,7 +32,13 @@ export type TrainProgress =
       readonly imagesPerSecond: number
       readonly secondsLeft: number
     }
-  | { readonly kind: 'epoch'; readonly record: EpochRecord; readonly best: boolean; readonly imagesPerSecond: number; readonly seconds: number }
+  | {
+      readonly kind: 'epoch'
+      readonly record: EpochRecord
+      readonly best: boolean
+      readonly imagesPerSecond: number
+      readonly seconds: number
+    }
 
 /** The log-likelihood stopped being a number. The last good checkpoint is still there. */
 export class DivergedError extends NiceflowError {
@@ -56,7 +70,19 @@ export type FitOptions = {
 const validationBatch = 1000
 
 /** The training loop: epochs of batches, validation and checkpoints after each. */
-export async function fit({ data, recipe, flow, engine, constants, split, start, begun, out, signal, onProgress }: FitOptions): Promise<Run> {
+export async function fitFlow({
+  data,
+  recipe,
+  flow,
+  engine,
+  constants,
+  split,
+  start,
+  begun,
+  out,
+  signal,
+  onProgress,
+}: FitOptions): Promise<Run> {
   const { training } = recipe
   const { dim, dataRange: range } = flow.config
   const stepsPerEpoch = Math.ceil(split.train.length / training.batchSize)
@@ -76,29 +102,45 @@ export async function fit({ data, recipe, flow, engine, constants, split, start,
     best: { epoch: 0, validation: null },
   }
   let best = begun?.parameters ?? parametersOf(state)
+  const timings = await knownTimings(out, run.epoch)
   const clock = stopwatch()
-  onProgress?.({ kind: 'start', recipe, device: engine.device, examples: split.train.length, heldOut: split.validation.length, epoch: run.epoch })
+  onProgress?.({
+    kind: 'start',
+    recipe,
+    device: engine.device,
+    examples: split.train.length,
+    heldOut: split.validation.length,
+    epoch: run.epoch,
+  })
 
   while (run.epoch < training.epochs) {
     const epoch = run.epoch + 1
-    const seconds = clock()
+    const begin = clock()
     let sum = 0
     let seen = 0
-    for (const { x, steps: count, batch } of batches({ examples: data.examples, indices: split.train, ...training, epoch: run.epoch, range })) {
+    for (const { x, steps: count, batch } of batches({
+      examples: data.examples,
+      indices: split.train,
+      ...training,
+      epoch: run.epoch,
+      range,
+    })) {
       const learningRates = Float64Array.from({ length: count }, (_, k) => learningRateAt(state.step + k, stepsPerEpoch, training))
       const result = await engine.train(state, { x: tensor('float32', [count, batch, dim], x), learningRates })
-      assertFinite(result.logLikelihood, state.step, out)
+      const broken = result.logLikelihood.findIndex((nats) => !Number.isFinite(nats))
+      if (broken >= 0) throw diverged(`of step ${state.step + broken + 1}`, result.logLikelihood[broken]!, out)
       state = result.state
       sum += batch * result.logLikelihood.reduce((total, nats) => total + nats, 0)
       seen += batch * count
-      const imagesPerSecond = seen / (clock() - seconds)
+      const imagesPerSecond = seen / (clock() - begin)
       const secondsLeft = ((steps - state.step) * training.batchSize) / imagesPerSecond
       onProgress?.({ kind: 'steps', epoch, step: state.step, steps, logLikelihood: sum / seen, imagesPerSecond, secondsLeft })
       await breathe()
       if (signal?.aborted) throw stopped(epoch, out)
     }
-    const imagesPerSecond = seen / (clock() - seconds)
+    const imagesPerSecond = seen / (clock() - begin)
     const validation = await validate(engine, parametersOf(state), data, split.validation, recipe)
+    if (validation !== null && !Number.isFinite(validation)) throw diverged(`of held-out examples after epoch ${epoch}`, validation, out)
     const record = { epoch, training: sum / seen, validation, learningRate: learningRateAt(state.step - 1, stepsPerEpoch, training) }
     const improved = validation === null || run.best.validation === null || validation > run.best.validation
     run = { ...run, epoch, step: state.step, history: [...run.history, record], best: improved ? { epoch, validation } : run.best }
@@ -108,6 +150,7 @@ export async function fit({ data, recipe, flow, engine, constants, split, start,
       if (training.saveEvery > 0 && epoch % training.saveEvery === 0) {
         await writeCheckpoint(join(out, snapshotFile(epoch)), { state: run, arrays: parametersOf(state) })
       }
+      await writeHistory(out, run.history, timings.set(epoch, { seconds: clock() - begin, imagesPerSecond }))
       await writeLast(out, { state: run, arrays: { ...constants, ...state.arrays } })
     }
     onProgress?.({ kind: 'epoch', record, best: improved, imagesPerSecond, seconds: clock() })
@@ -116,7 +159,13 @@ export async function fit({ data, recipe, flow, engine, constants, split, start,
 }
 
 /** Mean log-likelihood of the held-out examples, each dequantised as at every other epoch; null where none are held out. */
-async function validate(engine: Engine, parameters: ParameterValues, data: TrainingData, indices: Uint32Array, { training, flow }: Recipe): Promise<number | null> {
+async function validate(
+  engine: Engine,
+  parameters: ParameterValues,
+  data: TrainingData,
+  indices: Uint32Array,
+  { training, flow }: Recipe,
+): Promise<number | null> {
   if (indices.length === 0) return null
   let sum = 0
   for (let at = 0; at < indices.length; at += validationBatch) {
@@ -128,16 +177,27 @@ async function validate(engine: Engine, parameters: ParameterValues, data: Train
   return sum / indices.length
 }
 
-function assertFinite(logLikelihood: Float32Array, step: number, out: string | undefined): void {
-  const at = logLikelihood.findIndex((value) => !Number.isFinite(value))
-  if (at < 0) return
-  throw new DivergedError(`training diverged: the log-likelihood of step ${step + at + 1} is ${logLikelihood[at]}`, {
+/** The timings of epochs that an earlier process fitted. */
+async function knownTimings(out: string | undefined, epochs: number): Promise<Map<number, EpochTiming>> {
+  const history = out === undefined ? [] : await readHistory(out)
+  return new Map(
+    history.flatMap(({ epoch, seconds, imagesPerSecond }) =>
+      epoch <= epochs && seconds !== null && imagesPerSecond !== null ? [[epoch, { seconds, imagesPerSecond }]] : [],
+    ),
+  )
+}
+
+function diverged(whose: string, value: number, out: string | undefined): DivergedError {
+  return new DivergedError(`training diverged: the log-likelihood ${whose} is ${value}`, {
     remedy: `lower --lr, add --warmup or raise --epsilon${out === undefined ? '' : `; the last good checkpoint is kept in ${out}`}`,
   })
 }
 
 function stopped(epoch: number, out: string | undefined): StoppedError {
-  return new StoppedError(`training stopped in epoch ${epoch}`, out === undefined ? {} : { remedy: `run the same command with --resume to go on from the end of epoch ${epoch - 1}` })
+  return new StoppedError(
+    `training stopped in epoch ${epoch}`,
+    out === undefined ? {} : { remedy: `run the same command with --resume to go on from the end of epoch ${epoch - 1}` },
+  )
 }
 
 /** Seconds since it was made. */

@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tensor } from '@niceflow/core'
 import { splitIndices } from '@niceflow/data'
 import { onnxRuntimeEngine } from '@niceflow/engine'
-import { adam, initialize, nice, type ParameterValues, stateArrays } from '@niceflow/flow'
+import { initialize, nice, type ParameterValues, stateArrays } from '@niceflow/flow'
 import type { Session } from '@niceflow/runtime'
 import { type NodeDevice, openSession } from '@niceflow/runtime-node'
 import {
@@ -12,12 +12,14 @@ import {
   CheckpointError,
   checkpointFiles,
   findLast,
+  isCheckpoint,
   type RunState,
   readCheckpoint,
 } from './checkpoint.ts'
-import { type PartialRecipe, type PresetName, presets, resolveRecipe } from './config.ts'
-import { ensureFolder, exists } from './files.ts'
-import { fit, type TrainProgress } from './fit.ts'
+import { optimizerOf, type PartialRecipe, type PresetName, presets, resolveRecipe } from './config.ts'
+import { ensureFolder, finalName } from './files.ts'
+import { fitFlow, type TrainProgress } from './fit.ts'
+import { historyFile } from './history.ts'
 import { measureMoments } from './moments.ts'
 import { asTrainingData, dataFacts, type TrainingData } from './training-data.ts'
 
@@ -55,44 +57,76 @@ export async function train(options: TrainOptions): Promise<Run> {
   if (resumed && resumed.state.epoch >= recipe.training.epochs) return resumed
 
   const flow = nice(recipe.flow)
-  const optimizer = adam(recipe.training)
+  const optimizer = optimizerOf(recipe.training)
   const split = splitIndices(data.examples.dims[0]!, recipe.training.validation, recipe.training.seed)
   const device = { device: options.device ?? 'auto', ...(options.threads ? { threads: options.threads } : {}) } as const
-  const open = (model: Uint8Array, use: keyof typeof sessionOptions): Promise<Session> => openSession(model, { ...device, ...sessionOptions[use] })
+  const open = (model: Uint8Array, use: keyof typeof trainingSession): Promise<Session> =>
+    openSession(model, { ...device, ...trainingSession[use] })
 
   const initial: ParameterValues =
     begun?.arrays ??
-    (await initialize(flow.parameters, recipe.training.seed, (steps, values) => measureMoments({ flow, data, indices: split.train, steps, values, open })))
+    (await initialize(flow.parameters, recipe.training.seed, (steps, values) =>
+      measureMoments({ flow, data, indices: split.train, steps, values, open }),
+    ))
   const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, initial[name] ?? tensor('float32', dims)]))
   const constants = Object.fromEntries(Object.entries(initial).filter(([name]) => !arrays[name]))
   const engine = await onnxRuntimeEngine(flow, optimizer, constants, open)
   try {
-    return await fit({ ...options, data, recipe, flow, engine, constants, split, start: { step: begun?.state.step ?? 0, arrays }, begun: resumed })
+    return await fitFlow({
+      ...options,
+      data,
+      recipe,
+      flow,
+      engine,
+      constants,
+      split,
+      start: { step: begun?.state.step ?? 0, arrays },
+      begun: resumed,
+    })
   } finally {
     await engine.dispose()
   }
 }
 
 /** Moments of dead units turn denormal after some hundred steps, and denormals are slow. */
-const sessionOptions = { training: { sessionConfig: { 'session.set_denormal_as_zero': '1' } }, evaluation: {} } as const
+export const trainingSession = { training: { sessionConfig: { 'session.set_denormal_as_zero': '1' } }, evaluation: {} } as const
 
 /** The checkpoint to go on from, if any, in a folder that is sure to be writable. */
-async function openRun(out: string, wanted: Pick<RunState, 'recipe' | 'data'>, { resume, overwrite }: TrainOptions): Promise<Checkpoint | undefined> {
+async function openRun(
+  out: string,
+  wanted: Pick<RunState, 'recipe' | 'data'>,
+  { resume, overwrite }: TrainOptions,
+): Promise<Checkpoint | undefined> {
   await ensureFolder(out)
+  const files = await readdir(out)
+  const isOurs = (name: string): boolean => isCheckpoint(name) || name === historyFile
+  const remove = async (names: readonly string[]): Promise<void> => {
+    for (const name of names) await rm(join(out, name))
+  }
+  await remove(files.filter((name) => isOurs(finalName(name) ?? '')))
   if (resume) {
     const last = await findLast(out)
     if (last) assertSameRun(out, last.state, wanted)
     return last
   }
-  const taken = await exists(join(out, checkpointFiles.last))
-  if (taken && !overwrite) throw new CheckpointError(`run ${out}: the folder holds a run already`, { remedy: '--resume goes on with it, --overwrite begins again', usage: true })
-  for (const name of Object.values(checkpointFiles)) await rm(join(out, name), { force: true })
+  const old = files.filter(isOurs)
+  if (old.some(isCheckpoint) && !overwrite) {
+    throw new CheckpointError(`run ${out}: the folder holds a run already`, {
+      remedy: '--resume goes on with it, --overwrite begins again',
+      usage: true,
+    })
+  }
+  await remove(old)
   return undefined
 }
 
-/** A finished or interrupted run by its folder, with the parameters of its best epoch. */
+/**
+ * A finished or interrupted run by its folder, with the parameters of its best epoch.
+ * @throws CheckpointError where there is none
+ */
 export async function readRun(folder: string): Promise<Run> {
   const { state, arrays } = await readCheckpoint(join(folder, checkpointFiles.best))
   const last = await findLast(folder)
-  return { state: last?.state ?? state, parameters: arrays }
+  // A crash between the two writes of an epoch leaves the best one epoch ahead.
+  return { state: last && last.state.epoch >= state.epoch ? last.state : state, parameters: arrays }
 }

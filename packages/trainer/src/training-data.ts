@@ -23,7 +23,8 @@ export function dataFacts({ name, sha256, examples, imageShape }: TrainingData):
 export function asTrainingData(data: TrainingData | TrainingData['examples']): TrainingData {
   const named = 'examples' in data ? data : { name: 'array', sha256: hashOf(data), examples: data, imageShape: null }
   const { dims } = named.examples
-  if (dims.length !== 2) throw new InvalidValueError({ what: `data "${named.name}"`, expected: 'examples of shape [count, dim]', got: dims })
+  if (dims.length !== 2)
+    throw new InvalidValueError({ what: `data "${named.name}"`, expected: 'examples of shape [count, dim]', got: dims })
   const [count, dim] = dims as [number, number]
   if (dim < 2) {
     const remedy = 'give examples of two numbers or more: a coupling layer needs two halves'
@@ -35,12 +36,19 @@ export function asTrainingData(data: TrainingData | TrainingData['examples']): T
 }
 
 function hashOf({ data }: TrainingData['examples']): string {
-  return createHash('sha256').update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).digest('hex')
+  return createHash('sha256')
+    .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    .digest('hex')
 }
 
 function assertFiniteRows(name: string, values: Float32Array, dim: number): void {
   const at = values.findIndex((value) => !Number.isFinite(value))
   if (at < 0) return
   const remedy = 'remove the row or fill in the value'
-  throw new InvalidValueError({ what: `data "${name}", row ${Math.floor(at / dim)}, column ${at % dim}`, expected: 'a finite number', got: values[at], remedy })
+  throw new InvalidValueError({
+    what: `data "${name}", row ${Math.floor(at / dim)}, column ${at % dim}`,
+    expected: 'a finite number',
+    got: values[at],
+    remedy,
+  })
 }

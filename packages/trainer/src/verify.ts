@@ -1,6 +1,6 @@
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { NiceflowError, rows, type Tensor } from '@niceflow/core'
 import { decodeModel, evaluate } from '@niceflow/graph'
@@ -36,7 +36,12 @@ export type Verification = {
  * @param x examples on the data range, float32 [n, dim]
  * @throws InvalidBundleError for a file that changed; VerificationError for a figure beyond its bound
  */
-export async function verifyBundle(folder: string, flow: Flow, x: Tensor<'float32'>, onProgress?: (done: number, total: number) => void): Promise<Verification> {
+export async function verifyBundle(
+  folder: string,
+  flow: Flow,
+  x: Tensor<'float32'>,
+  onProgress?: (done: number, total: number) => void,
+): Promise<Verification> {
   const { manifest, paths } = await readBundle(folder)
   for (const [file, { sha256 }] of Object.entries(manifest.files)) await assertDigest(join(folder, file), sha256)
 
@@ -74,12 +79,22 @@ export async function verifyBundle(folder: string, flow: Flow, x: Tensor<'float3
 
 function assertWithin(folder: string, what: string, value: number, tolerance: number): void {
   if (value <= tolerance) return
-  throw new VerificationError(`${folder}: ${what}: expected at most ${tolerance}, got ${value}`, { remedy: 'export the bundle again; if it persists, train with a smaller scale or --weight-decay' })
+  throw new VerificationError(`${folder}: ${what}: expected at most ${tolerance}, got ${value}`, {
+    remedy: 'export the bundle again; if it persists, train with a smaller scale or --weight-decay',
+  })
 }
 
 async function assertDigest(path: string, expected: string): Promise<void> {
   const hash = createHash('sha256')
-  for await (const piece of createReadStream(path).on('error', () => {})) hash.update(piece as Uint8Array)
+  try {
+    for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array)
+  } catch (cause) {
+    throw new VerificationError(`${path}: cannot be read: ${(cause as NodeJS.ErrnoException).code}`, {
+      cause,
+      remedy: 'export the bundle again',
+    })
+  }
   const got = hash.digest('hex')
-  if (got !== expected) throw new VerificationError(`${path}: expected SHA-256 ${expected}, got ${got}`, { remedy: 'export the bundle again' })
+  if (got !== expected)
+    throw new VerificationError(`${path}: expected SHA-256 ${expected}, got ${got}`, { remedy: 'export the bundle again' })
 }

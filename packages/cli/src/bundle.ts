@@ -1,0 +1,71 @@
+import { type Manifest, type Tensor, tensor } from '@niceflow/core'
+import { catalogue, type Dataset, dequantize, loadDataset, type SplitName } from '@niceflow/data'
+import { writePng } from '@niceflow/formats'
+import { imageGrid } from '@niceflow/report'
+import type { Flow } from '@niceflow/runtime'
+import { loadFlow } from '@niceflow/runtime-node'
+import { recipeOf, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
+import { type DeviceFlags, deviceOptions } from './flags.ts'
+import { countProgress } from './progress.ts'
+import { number, table } from './text.ts'
+
+/** Loads a bundle's flow for as long as `use` takes. */
+export async function withFlow<T>(bundle: string, device: DeviceFlags, use: (flow: Flow) => Promise<T>): Promise<T> {
+  const flow = await loadFlow(bundle, deviceOptions(device))
+  try {
+    return await use(flow)
+  } finally {
+    await flow.dispose()
+  }
+}
+
+/** A picture of what a model draws, as a PNG file; undefined where it draws none. */
+export async function drawSamples(flow: Flow, count = 64): Promise<Uint8Array | undefined> {
+  const { imageShape: shape, dataRange: range } = flow.manifest.model
+  if (shape === null) return undefined
+  const { data } = await flow.sample(count, { seed: 0 })
+  return writePng(imageGrid(data, { shape, range }))
+}
+
+/** The dataset that a model was trained on; undefined where the catalogue does not have it, as for a caller's own arrays. */
+export async function ownDataset(name: string, dir: string | undefined): Promise<Dataset | undefined> {
+  return Object.hasOwn(catalogue, name) ? loadDataset(name, { dir }) : undefined
+}
+
+/** The split that a model was not fitted to: what its run held out, else the test split. */
+export function heldOutSplit(manifest: Manifest): SplitName {
+  return recipeOf(manifest).training.validation > 0 ? 'validation' : 'test'
+}
+
+/** What a bundle was verified on, and what was found. */
+export type Verified = Verification & { readonly on: string }
+
+/** Verifies a bundle on held-out examples of a dataset, or on samples of its own where there is none. */
+export async function verifyOn(folder: string, flow: Flow, dataset: Dataset | undefined, count: number): Promise<Verified> {
+  const { x, on } = dataset ? heldOutExamples(flow, dataset, count) : { x: await flow.sample(count), on: 'samples of its own' }
+  return { on, ...(await verifyBundle(folder, flow, x, countProgress('verifying: example'))) }
+}
+
+function heldOutExamples({ manifest }: Flow, dataset: Dataset, count: number): { readonly x: Tensor<'float32'>; readonly on: string } {
+  const own = dataset.sha256 === manifest.provenance.datasetSha256
+  const split = own ? heldOutSplit(manifest) : 'test'
+  const { examples, indices } = selectFor(manifest, dataset, split)
+  const taken = indices.subarray(0, count)
+  const { dim, dataRange: range } = manifest.model
+  return {
+    x: tensor('float32', [taken.length, dim], dequantize(examples, taken, { seed: 0, draw: 0, range })),
+    on: `${split} examples of ${dataset.name}`,
+  }
+}
+
+/** The figures of a verification, each beside its bound. */
+export function verificationText({ on, files, examples, roundTrip, float64 }: Verified): string {
+  const figures = table(
+    [
+      ['max |decode(encode(x)) - x|', roundTrip.max, roundTrip.tolerance] as const,
+      ['mean log-likelihood against float64, nats', float64.mean, float64.meanTolerance] as const,
+      ['any log-likelihood against float64, nats', float64.max, float64.maxTolerance] as const,
+    ].map(([what, found, bound]) => [`  ${what}`, found.toExponential(2), `at most ${bound}`]),
+  )
+  return `verified: SHA-256 of ${files} files; on ${number(examples)} ${on}:\n${figures}`
+}

@@ -1,0 +1,116 @@
+import { join, resolve } from 'node:path'
+import { InvalidValueError, type Manifest } from '@niceflow/core'
+import { catalogue } from '@niceflow/data'
+import { type Fact, lineChart, type PublishedResult, type RunReport, runReport } from '@niceflow/report'
+import { ensureFolder, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
+import { drawSamples, withFlow } from '../bundle.ts'
+import { type Command, command } from '../command.ts'
+import { deviceFlags } from '../flags.ts'
+import { fitAgain, flowInWords, samplesFile } from '../model-card.ts'
+import { fieldOf, recipeFlags } from '../recipe-flags.ts'
+import { number, rangeOf, shellWord, table } from '../text.ts'
+
+const files = { samples: samplesFile, curve: 'curve.svg', report: 'report.html' } as const
+
+export const reportCommand: Command = command(
+  (yargs) =>
+    deviceFlags(yargs)
+      .positional('run', { type: 'string', demandOption: true, describe: 'The folder of a run' })
+      .positional('bundle', { type: 'string', demandOption: true, describe: 'The bundle that was exported from it' })
+      .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the report' })
+      .example('$0 report runs/mnist out/mnist --out out', 'samples.png, curve.svg and report.html'),
+  async ({ run, bundle, out, ...device }) => {
+    const { state } = await readRun(run)
+    const history = await readHistory(run)
+    const { manifest, samples } = await withFlow(bundle, device, async (flow) => {
+      const drawn = await drawSamples(flow)
+      if (!drawn)
+        throw new InvalidValueError({ what: `bundle ${bundle}`, expected: 'a model of images, to show its samples', got: 'one of vectors' })
+      return { manifest: flow.manifest, samples: drawn }
+    })
+    const paths = Object.fromEntries(Object.entries(files).map(([what, file]) => [what, join(out, file)])) as Record<
+      keyof typeof files,
+      string
+    >
+    const epochs = history.length > 0 ? history : state.history.map((record) => ({ ...record, seconds: null, imagesPerSecond: null }))
+    const report: RunReport = {
+      name: manifest.name,
+      model: manifest.model,
+      history: epochs.map(({ epoch, training, validation, learningRate, imagesPerSecond }) => ({
+        epoch,
+        trainLogLikelihood: training,
+        validationLogLikelihood: validation,
+        learningRate,
+        imagesPerSecond: imagesPerSecond ?? Number.NaN,
+      })),
+      bestEpoch: state.best.epoch,
+      evaluation: manifest.evaluation,
+      seconds: epochs.reduce((sum, { seconds }) => sum + (seconds ?? Number.NaN), 0),
+      samples,
+      configuration: configuration(manifest),
+      references: references(manifest),
+      bundle,
+      files: [{ label: 'checkpoints', value: run }, ...Object.entries(paths).map(([label, value]) => ({ label, value }))],
+      commands: commands(manifest, { run, bundle, out }),
+    }
+    await ensureFolder(out)
+    await writeAtomic(paths.samples, samples)
+    await writeAtomic(paths.curve, curve(manifest, epochs))
+    await writeAtomic(paths.report, runReport(report))
+    const places = {
+      bundle: resolve(bundle),
+      run: resolve(run),
+      ...Object.fromEntries(Object.entries(paths).map(([what, path]) => [what, resolve(path)])),
+    }
+    return { json: places, text: table(Object.entries(places), [1]) }
+  },
+)
+
+/** The run's data, its model, and every field of its recipe by the flag that sets it. */
+function configuration(manifest: Manifest): Fact[] {
+  const { dataset, trainingExamples, engine, versions } = manifest.provenance
+  const recipe = recipeOf(manifest)
+  return [
+    { label: 'dataset', value: dataset },
+    { label: 'training examples', value: number(trainingExamples) },
+    { label: 'held out', value: number(recipe.training.validation) },
+    { label: 'model', value: flowInWords(recipe.flow) },
+    { label: 'engine', value: [engine, ...Object.entries(versions).map((entry) => entry.join(' '))].join(', ') },
+    ...recipeFlags.map((flag) => ({ label: flag.flag, value: flag.write(fieldOf(recipe, flag)) })),
+  ]
+}
+
+/** The paper's figure, where the model was fitted to the paper's data on the paper's range. */
+function references({ provenance, model: { dataRange } }: Manifest): readonly PublishedResult[] {
+  const entry = Object.hasOwn(catalogue, provenance.dataset) ? catalogue[provenance.dataset] : undefined
+  const [low, high] = dataRange
+  if (!entry || low !== 0 || high !== 1) return []
+  return [{ label: `NICE, paper: ${entry.figures.published.toFixed(2)} (test)`, nats: entry.figures.published }]
+}
+
+function curve(manifest: Manifest, epochs: readonly TimedEpoch[]): string {
+  const { dim, dataRange } = manifest.model
+  const points = (of: (epoch: TimedEpoch) => number | null) => epochs.map((epoch) => [epoch.epoch, of(epoch) ?? Number.NaN] as const)
+  return lineChart({
+    title: `${manifest.name}: log-likelihood by epoch`,
+    xLabel: 'epoch',
+    yLabel: `nats, density on ${rangeOf(dataRange)}^${dim}`,
+    series: [
+      { name: 'training', points: points(({ training }) => training), dashed: true },
+      { name: 'validation', points: points(({ validation }) => validation) },
+    ],
+    references: references(manifest).map(({ label, nats }) => ({ label, y: nats })),
+  })
+}
+
+function commands(manifest: Manifest, paths: { readonly run: string; readonly bundle: string; readonly out: string }): string[] {
+  const train = fitAgain(manifest, paths.run)
+  const [run, bundle, out] = [paths.run, paths.bundle, paths.out].map(shellWord)
+  const { dataset } = manifest.provenance
+  return [
+    ...(train === undefined ? [] : [train]),
+    `niceflow export ${run} --out ${bundle}`,
+    ...(train === undefined ? [] : [`niceflow eval ${bundle} --dataset ${dataset} --split test --record`]),
+    `niceflow report ${run} ${bundle} --out ${out}`,
+  ].map((line) => `npx ${line}`)
+}

@@ -1,0 +1,179 @@
+import { rm } from 'node:fs/promises'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { InvalidValueError, rows } from '@niceflow/core'
+import { type Dataset, loadDataset } from '@niceflow/data'
+import { flowWarnings } from '@niceflow/flow'
+import {
+  exportBundle,
+  type PresetName,
+  presets,
+  type RecipeFile,
+  type Run,
+  readHistory,
+  readRecipeFile,
+  resolveRecipe,
+  StoppedError,
+  type TrainingData,
+  type TrainProgress,
+  temporaryName,
+  train,
+  writeAtomic,
+} from '@niceflow/trainer'
+import type { Argv } from 'yargs'
+import { drawSamples, withFlow } from '../bundle.ts'
+import { type Command, command } from '../command.ts'
+import { type DeviceFlags, dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
+import { samplesFile } from '../model-card.ts'
+import { note, trainProgress } from '../progress.ts'
+import { presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
+import { duration, nats, number, rangeOf, shellWord } from '../text.ts'
+
+const groups = { training: 'Training (left out: as the preset has it):', flow: 'Model (left out: as the preset has it):' } as const
+
+/** The flags of the table: they have no defaults of their own, so that a config file stands unless one is given. */
+function withRecipeFlags<Flags>(yargs: Argv<Flags>): Argv<Flags> {
+  return recipeFlags.reduce(
+    (built, { flag, part, about, read, choices }, i) =>
+      built.option(flag, {
+        group: groups[part],
+        requiresArg: true,
+        coerce: read(flag),
+        describe: choices ? `${about}: ${choices.join(', ')}` : about,
+        defaultDescription: presetDefaults(recipeFlags[i]!),
+      }) as unknown as Argv<Flags>,
+    yargs,
+  )
+}
+
+export const trainCommand: Command = command(
+  (yargs) =>
+    withRecipeFlags(deviceFlags(dataFlags(yargs)))
+      .option('dataset', { type: 'string', requiresArg: true, describe: 'What to fit: a name of `niceflow data list`' })
+      .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the run: its checkpoints' })
+      .option('preset', {
+        choices: Object.keys(presets) as PresetName[],
+        describe: 'The recipe to begin with',
+        defaultDescription: 'paper',
+      })
+      .option('config', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'A JSON file {"preset", "dataset", "flow": {…}, "training": {…}}; flags override it',
+      })
+      .option('resume', { type: 'boolean', describe: 'Go on from the last checkpoint of --out, if there is one' })
+      .option('overwrite', { type: 'boolean', describe: 'Begin again where --out holds a run already' })
+      .conflicts('resume', 'overwrite')
+      .option('sample-size', {
+        requiresArg: true,
+        coerce: numberFlag('sample-size', 1),
+        describe: `Also draw so many samples of the best epoch into ${samplesFile} of --out`,
+      })
+      .option('limit', { requiresArg: true, coerce: numberFlag('limit', 2), describe: 'Train on the first N examples only; for trials' })
+      .example('$0 train --dataset mnist --out runs/mnist --preset quick', 'a model in minutes')
+      .example('$0 train --dataset mnist --out runs/mnist --preset quick --resume', 'go on with it')
+      .example('$0 train --config mnist.json --out runs/mnist --lr 5e-4', 'a config file, and a change to it'),
+  async (args) => {
+    const file: RecipeFile = args.config === undefined ? {} : await readRecipeFile(args.config)
+    const name = args.dataset ?? file.dataset
+    if (name === undefined)
+      throw new InvalidValueError({ what: '--dataset', expected: 'a name of `niceflow data list`', got: 'none', usage: true })
+    const preset = args.preset ?? file.preset ?? 'paper'
+    const changes = recipeChanges(args)
+    const config = { flow: { ...file.flow, ...changes.flow }, training: { ...file.training, ...changes.training } }
+    const dataset = await loadDataset(name, { dir: args.dataDir })
+    const data = trainingData(dataset, args.limit)
+    for (const warning of flowWarnings(resolveRecipe(presets[preset], config, dataset.dim).flow)) note(`warning: ${warning}`)
+
+    let device: string | null = null
+    const interruption = interruptible()
+    const display = trainProgress()
+    const onProgress = (progress: TrainProgress): void => {
+      if (progress.kind === 'start') device = progress.device
+      display.onProgress(progress)
+    }
+    const { resume = false, overwrite = false, out } = args
+    const run = await train({
+      data,
+      preset,
+      config,
+      out,
+      resume,
+      overwrite,
+      ...deviceOptions(args),
+      signal: interruption.signal,
+      onProgress,
+    })
+      .catch((error: unknown) => {
+        if (error instanceof StoppedError) process.exitCode = interruption.exitCode()
+        throw error
+      })
+      .finally(() => {
+        display.stop()
+        interruption.dispose()
+      })
+
+    if (args.sampleSize !== undefined) await leaveSamples(run, out, args.sampleSize, args)
+    const { state } = run
+    if (device === null) note('nothing left to do: every epoch is there')
+    const history = await readHistory(out)
+    const seconds = history.reduce((sum, epoch) => sum + (epoch.seconds ?? 0), 0)
+    const { best, recipe } = state
+    const logLikelihood = best.validation ?? state.history.at(-1)!.training
+    const { dataRange: range } = recipe.flow
+    return {
+      json: { run: out, epochs: state.epoch, steps: state.step, best, logLikelihood, range, device, seconds, seed: recipe.training.seed },
+      text: [
+        `${state.epoch} epochs in ${duration(seconds)}${device === null ? '' : ` on ${device}`}`,
+        best.validation === null
+          ? `training log-likelihood of the last epoch: ${nats(logLikelihood)} nats on ${rangeOf(range)}`
+          : `best held-out log-likelihood: ${nats(best.validation)} nats on ${rangeOf(range)}, epoch ${number(best.epoch)}`,
+        `run: ${out}; a bundle of it: niceflow export ${shellWord(out)} --out BUNDLE`,
+      ].join('\n'),
+    }
+  },
+)
+
+function trainingData({ name, sha256, imageShape, train: examples }: Dataset, limit: number | undefined): TrainingData {
+  const count = examples.dims[0]!
+  if (limit !== undefined && limit > count)
+    throw new InvalidValueError({ what: '--limit', expected: `at most ${count}`, got: limit, usage: true })
+  return { name, sha256, imageShape, examples: rows(examples, 0, limit ?? count) }
+}
+
+/** Samples of a run's best epoch, drawn through a bundle that is gone afterwards. */
+async function leaveSamples(run: Run, out: string, count: number, device: DeviceFlags): Promise<void> {
+  const bundle = temporaryName(join(out, 'bundle'))
+  try {
+    await exportBundle(run, bundle)
+    const samples = await withFlow(bundle, device, (flow) => drawSamples(flow, count))
+    if (samples) await writeAtomic(join(out, samplesFile), samples)
+  } finally {
+    await rm(bundle, { recursive: true, force: true })
+  }
+}
+
+type Interruption = {
+  readonly signal: AbortSignal
+  /** 128 and the signal's number, as shells have it. */
+  readonly exitCode: () => number
+  readonly dispose: () => void
+}
+
+/** Makes the first SIGINT or SIGTERM an abort, after the run of the graph that is going on; a second one ends the process at once. */
+function interruptible(): Interruption {
+  const controller = new AbortController()
+  let code = 1
+  const names = ['SIGINT', 'SIGTERM'] as const
+  const listen = (name: NodeJS.Signals): void => {
+    code = 128 + constants.signals[name]
+    note('stopping after this run of the graph; once more to end at once')
+    dispose()
+    controller.abort()
+  }
+  const dispose = (): void => {
+    for (const name of names) process.off(name, listen)
+  }
+  for (const name of names) process.on(name, listen)
+  return { signal: controller.signal, exitCode: () => code, dispose }
+}

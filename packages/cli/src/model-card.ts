@@ -1,0 +1,93 @@
+import { type Manifest, pixelLevels } from '@niceflow/core'
+import { catalogue } from '@niceflow/data'
+import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
+import { recipeOf } from '@niceflow/trainer'
+import { trainCommandLine } from './recipe-flags.ts'
+import { nats, number, rangeOf } from './text.ts'
+
+export const cardFile = 'README.md'
+export const samplesFile = 'samples.png'
+
+/** A flow in a line. */
+export function flowInWords(config: FlowConfig): string {
+  const { couplings, law, hiddenLayers, hiddenDim, activation, prior } = config
+  const parameters = number(parameterCount(nice(config).parameters))
+  return `${couplings} ${law} couplings of ${hiddenLayers} x ${hiddenDim} hidden units (${activation}), ${prior} prior, ${parameters} parameters`
+}
+
+/** The command that fits the model of a bundle again; for a caller's own array there is none. */
+export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
+  const { dataset, trainingExamples } = manifest.provenance
+  if (!Object.hasOwn(catalogue, dataset)) return undefined
+  const recipe = recipeOf(manifest)
+  const count = trainingExamples + recipe.training.validation
+  const limit = count < catalogue[dataset]!.figures.train ? [`--limit=${count}`] : []
+  return trainCommandLine(recipe, [`--dataset=${dataset}`, `--out=${out}`, ...limit])
+}
+
+/** A bundle's model card, in Markdown: all that it says is the manifest's. */
+export function modelCard(manifest: Manifest): string {
+  const { name, model, provenance } = manifest
+  const { flow, training } = recipeOf(manifest)
+  const density = `nats per example, a density on ${rangeOf(model.dataRange)}^${model.dim}`
+  const again = fitAgain(manifest)
+  const chosen = training.validation > 0 ? `, chosen on ${number(training.validation)} more that were held out` : ''
+  return `# ${name}
+
+A NICE normalizing flow (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
+It maps data to independent latent variables and back, exactly, and so gives every example a likelihood.
+${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesFile})\n`}
+## Data
+
+Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256}),
+epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps)${chosen}.
+${dequantization(manifest)}
+
+## Figures
+
+| examples | log-likelihood | bits per dimension |
+|---|---|---|
+${figures(manifest).join('\n')}
+
+Log-likelihoods are in ${density}.
+
+## Use
+
+\`\`\`sh
+npx niceflow sample . --count 64 --seed 1 --out grid.png
+npx niceflow score . image.png
+npx niceflow verify .
+\`\`\`
+
+\`encoder.onnx\` (x -> z, log_likelihood) and \`decoder.onnx\` (z -> x) run on any ONNX Runtime, \`weights.bin\` beside them.
+${again === undefined ? '' : `\nFitted by \`${again}\`.\n`}
+## Limits
+
+- A high likelihood does not make an example typical, and models of this family give simple data of other kinds high likelihoods. Compare with
+  held-out examples on both sides (the percentile that \`score\` prints) rather than with a threshold.
+- Likelihoods are comparable between models of the same data on the same data range only.
+- It knows nothing that its training data do not show; samples may resemble training examples.
+`
+}
+
+function dequantization({ model: { pixels, dataRange } }: Manifest): string {
+  if (!pixels) return `Values are taken as they are, on ${rangeOf(dataRange)}.`
+  const [low, high] = dataRange
+  const step = high - low === 1 ? `(pixel + u) / ${pixelLevels}` : `(pixel + u) * ${high - low} / ${pixelLevels}`
+  return `Pixels are dequantised as x = ${low === 0 ? '' : `${low} + `}${step}, u uniform on (0, 1).`
+}
+
+function figures({ calibration, evaluation }: Manifest): string[] {
+  const rows: string[] = []
+  if (evaluation) {
+    const { split, examples, logLikelihood, bitsPerDim } = evaluation
+    const figure = `${nats(logLikelihood.mean)} ± ${nats(logLikelihood.standardError)}`
+    rows.push(`| ${number(examples)} ${split} | ${figure} | ${bitsPerDim?.toFixed(3) ?? '-'} |`)
+  }
+  if (calibration) {
+    const { split, examples, quantiles } = calibration
+    const at = (probability: number): string => nats(quantiles.find(([p]) => p === probability)?.[1] ?? null)
+    rows.push(`| ${number(examples)} ${split} | median ${at(0.5)}, from ${at(0.05)} to ${at(0.95)} in 90 % | |`)
+  }
+  return rows.length > 0 ? rows : ['| none measured yet | | |']
+}

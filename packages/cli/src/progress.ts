@@ -1,0 +1,78 @@
+import type { TrainProgress } from '@niceflow/trainer'
+import { SingleBar } from 'cli-progress'
+import { duration, nats, number } from './text.ts'
+
+/** What is told on the way goes to stderr: stdout holds the answer alone. */
+
+/** A line beside the answer. */
+export function note(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+type Bar = { readonly update: (done: number, total: number, text: string) => void; readonly stop: () => void }
+
+/** One bar on the terminal; nothing where there is none. It is all text: there is no colour to turn off. */
+function progressBar(): Bar {
+  if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} }
+  const bar = new SingleBar({
+    stream: process.stderr,
+    hideCursor: true,
+    barsize: 24,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    format: '{bar} {percentage}% | {text}',
+  })
+  let started = false
+  return {
+    update(done, total, text) {
+      if (started) bar.update(done, { text })
+      else bar.start(total, done, { text })
+      started = true
+    },
+    stop() {
+      if (started) bar.stop()
+      started = false
+    },
+  }
+}
+
+/** A bar for work of which only the share done is known; it stops by itself. */
+export function countProgress(what: string): (done: number, total: number) => void {
+  const bar = progressBar()
+  return (done, total) => {
+    bar.update(done, total, `${what} ${number(done)} of ${number(total)}`)
+    if (done >= total) bar.stop()
+  }
+}
+
+/** Shows a training run: a bar on the terminal, else a line an epoch. */
+export function trainProgress(): { readonly onProgress: (progress: TrainProgress) => void; readonly stop: () => void } {
+  const bar = progressBar()
+  let epochs = 0
+  let left = Number.NaN
+  let heldOut = ''
+  const onProgress = (progress: TrainProgress): void => {
+    switch (progress.kind) {
+      case 'start':
+        epochs = progress.recipe.training.epochs
+        note(`training on ${number(progress.examples)} examples, ${number(progress.heldOut)} held out, on ${progress.device}`)
+        break
+      case 'steps': {
+        const { epoch, step, steps, logLikelihood, imagesPerSecond } = progress
+        left = progress.secondsLeft
+        const speed = `${number(imagesPerSecond)} images/s, ${duration(left)} left`
+        bar.update(step, steps, `epoch ${epoch}/${epochs} | ${nats(logLikelihood)} nats${heldOut} | ${speed}`)
+        break
+      }
+      case 'epoch': {
+        const { record, best, imagesPerSecond } = progress
+        const { epoch, training, validation } = record
+        heldOut = validation === null ? '' : `, held out ${nats(validation)}${best ? ' (best)' : ''}`
+        const speed = `${number(imagesPerSecond)} images/s, ${duration(left)} left`
+        if (!process.stderr.isTTY) note(`epoch ${epoch}/${epochs}: ${nats(training)} nats${heldOut}, ${speed}`)
+        break
+      }
+    }
+  }
+  return { onProgress, stop: bar.stop }
+}

@@ -1,0 +1,80 @@
+import { presets, type Recipe, resolveRecipe } from '@niceflow/trainer'
+import { expect, test } from 'vitest'
+import { fieldOf, presetDefaults, recipeChanges, recipeFlags, trainCommandLine } from './recipe-flags.ts'
+
+/** What a command line's flags make of its preset. */
+function recipeOf(line: string): Recipe {
+  const given = new Map(line.split(' ').flatMap((word) => (word.startsWith('--') ? [word.slice(2).split('=') as [string, string]] : [])))
+  const args = Object.fromEntries(recipeFlags.flatMap(({ flag, read }) => (given.has(flag) ? [[flag, read(flag)(given.get(flag))]] : [])))
+  return resolveRecipe(presets[given.get('preset') as keyof typeof presets], recipeChanges(args), 784)
+}
+
+test('every field of a recipe but the dimension has one flag', () => {
+  const { dim: _, ...flow } = presets.paper.flow
+  const fields = [
+    ...Object.keys(flow).map((field) => `flow.${field}`),
+    ...Object.keys(presets.paper.training).map((field) => `training.${field}`),
+  ]
+  expect(recipeFlags.map(({ part, field }) => `${part}.${field}`).sort()).toEqual(fields.sort())
+})
+
+test('the flags that scripts depend on are there', () => {
+  const stable = 'batch-size latent max-iter lr momentum decay coupling coup-type mid-dim hidden save-every seed'.split(' ')
+  expect(recipeFlags.map(({ flag }) => flag)).toEqual(expect.arrayContaining(stable))
+})
+
+test('read undoes write, for every field of every preset', () => {
+  for (const preset of Object.values(presets)) {
+    for (const flag of recipeFlags) expect(flag.read(flag.flag)(flag.write(fieldOf(preset, flag)))).toEqual(fieldOf(preset, flag))
+  }
+})
+
+test.each<[string, Recipe]>([
+  ['a preset', presets.quick],
+  ['a longer run of one', { ...presets.quick, training: { ...presets.quick.training, epochs: 90, seed: 7 } }],
+  [
+    'another model',
+    {
+      training: { ...presets.paper.training, weightDecay: 0.5, finalLearningRate: 1e-6 },
+      flow: {
+        ...presets.paper.flow,
+        law: 'affine',
+        prior: 'gaussian',
+        activation: 'leaky-relu',
+        partition: [0, 5, 9],
+        dataRange: [-1, 1],
+        preprocessing: [{ kind: 'logit', alpha: 1e-6 }, { kind: 'standardize' }],
+      },
+    },
+  ],
+])('the command line of %s makes the recipe again', (_, recipe) => {
+  expect(recipeOf(trainCommandLine(recipe, ['--dataset=mnist']))).toEqual(recipe)
+})
+
+test('a command line begins at the nearest preset', () => {
+  const recipe = { ...presets.quick, training: { ...presets.quick.training, seed: 3, batchSize: 100 } }
+  expect(trainCommandLine(recipe, ['--dataset=mnist'])).toBe('niceflow train --dataset=mnist --seed=3 --preset=quick --batch-size=100')
+})
+
+test("a flag's default is said once where presets agree", () => {
+  const by = (name: string): string => presetDefaults(recipeFlags.find(({ flag }) => flag === name)!)
+  expect(by('batch-size')).toBe('200')
+  expect(by('schedule')).toBe('paper: constant, quick: cosine')
+})
+
+test.each([
+  ['batch-size', 'many', '--batch-size: expected a number, got many'],
+  ['lr', '', '--lr: expected a number, got '],
+  ['latent', 'cauchy', '--latent: expected logistic, gaussian, normal, got cauchy'],
+  ['latent', 'toString', '--latent: expected logistic, gaussian, normal, got toString'],
+  ['partition', 'odd', '--partition: expected a number, got odd'],
+  ['preprocessing', 'whiten', '--preprocessing: expected none, or some of logit:ALPHA, standardize, got whiten'],
+])('--%s %s is refused', (name, text, message) => {
+  const { read } = recipeFlags.find(({ flag }) => flag === name)!
+  expect(() => read(name)(text)).toThrow(expect.objectContaining({ message, usage: true }))
+})
+
+test('normal is another word for gaussian, as scripts of the PyTorch form spell it', () => {
+  const { read } = recipeFlags.find(({ flag }) => flag === 'latent')!
+  expect(['normal', 'gaussian', 'logistic'].map(read('latent'))).toEqual(['gaussian', 'gaussian', 'logistic'])
+})

@@ -1,0 +1,173 @@
+import { InvalidValueError } from '@niceflow/core'
+import type { FlowConfig, Preprocessing } from '@niceflow/flow'
+import { type PartialRecipe, type PresetName, presets, type Recipe, type TrainingConfig } from '@niceflow/trainer'
+import { numberFlag } from './flags.ts'
+import { shellWord } from './text.ts'
+
+/** How a field of a recipe is written on a command line. */
+type Notation = {
+  readonly read: (flag: string) => (text: unknown) => unknown
+  readonly write: (value: unknown) => string
+  /** The words that it may be, where they are few. */
+  readonly choices?: readonly string[]
+}
+
+const number: Notation = { read: (flag) => numberFlag(flag), write: String }
+
+/** One of some words, each standing for a value. */
+function words(meanings: Readonly<Record<string, string>>): Notation {
+  const choices = Object.keys(meanings)
+  const read = (flag: string) => (text: unknown) => {
+    const meaning = Object.hasOwn(meanings, String(text)) ? meanings[String(text)] : undefined
+    if (meaning !== undefined) return meaning
+    throw new InvalidValueError({ what: `--${flag}`, expected: choices.join(', '), got: text, usage: true })
+  }
+  return { read, write: String, choices }
+}
+
+function word(...choices: readonly string[]): Notation {
+  return words(Object.fromEntries(choices.map((choice) => [choice, choice])))
+}
+
+/** Numbers between commas, or one of some words. */
+function numbers(...choices: readonly string[]): Notation {
+  return {
+    read: (flag) => (text) => (choices.includes(String(text)) ? text : String(text).split(',').map(numberFlag(flag))),
+    write: (value) => (Array.isArray(value) ? value.join(',') : String(value)),
+  }
+}
+
+const preprocessing: Notation = {
+  read: (flag) => (text) =>
+    text === 'none'
+      ? []
+      : String(text)
+          .split(',')
+          .map((step): Preprocessing => {
+            const [kind, alpha] = step.split(':')
+            if (kind === 'logit') return { kind, alpha: numberFlag(flag)(alpha ?? '1e-6') }
+            if (kind === 'standardize' && alpha === undefined) return { kind }
+            throw new InvalidValueError({
+              what: `--${flag}`,
+              expected: 'none, or some of logit:ALPHA, standardize',
+              got: step,
+              usage: true,
+            })
+          }),
+  write: (value) =>
+    (value as readonly Preprocessing[]).map((step) => (step.kind === 'logit' ? `logit:${step.alpha}` : step.kind)).join(',') || 'none',
+}
+
+export type RecipeFlag = Notation & {
+  readonly flag: string
+  readonly about: string
+} & (
+    | { readonly part: 'flow'; readonly field: Exclude<keyof FlowConfig, 'dim'> }
+    | { readonly part: 'training'; readonly field: keyof TrainingConfig }
+  )
+
+/** Every field of a recipe but the dimension, which is the data's, and the flag that sets it. */
+export const recipeFlags: readonly RecipeFlag[] = [
+  { flag: 'seed', part: 'training', field: 'seed', ...number, about: 'Of every random draw' },
+  { flag: 'max-iter', part: 'training', field: 'epochs', ...number, about: 'Epochs: passes over the training examples' },
+  { flag: 'batch-size', part: 'training', field: 'batchSize', ...number, about: 'Examples in a step' },
+  { flag: 'lr', part: 'training', field: 'learningRate', ...number, about: 'Learning rate' },
+  {
+    flag: 'schedule',
+    part: 'training',
+    field: 'schedule',
+    ...word('cosine', 'constant'),
+    about: 'How the learning rate goes on after warm-up',
+  },
+  { flag: 'final-lr', part: 'training', field: 'finalLearningRate', ...number, about: 'Where the cosine ends' },
+  { flag: 'warmup', part: 'training', field: 'warmup', ...number, about: 'Epochs over which the learning rate rises' },
+  { flag: 'momentum', part: 'training', field: 'beta1', ...number, about: "Adam's beta1" },
+  { flag: 'decay', part: 'training', field: 'beta2', ...number, about: "Adam's beta2" },
+  { flag: 'epsilon', part: 'training', field: 'epsilon', ...number, about: "Adam's epsilon" },
+  { flag: 'weight-decay', part: 'training', field: 'weightDecay', ...number, about: 'Decoupled, times the learning rate' },
+  {
+    flag: 'scale-rate',
+    part: 'training',
+    field: 'scaleRate',
+    ...number,
+    about: "The scaling layer's learning rate, relative to the others'",
+  },
+  {
+    flag: 'validation',
+    part: 'training',
+    field: 'validation',
+    ...number,
+    about: 'Training examples held out to choose the best epoch; 0 keeps the last',
+  },
+  { flag: 'save-every', part: 'training', field: 'saveEvery', ...number, about: 'Epochs between snapshots; 0 keeps none' },
+  {
+    flag: 'steps-per-run',
+    part: 'training',
+    field: 'stepsPerRun',
+    ...number,
+    about: 'Steps in one run of the graph, after which progress is shown and signals are heard',
+  },
+  { flag: 'coupling', part: 'flow', field: 'couplings', ...number, about: 'Coupling layers' },
+  { flag: 'coup-type', part: 'flow', field: 'law', ...word('additive', 'multiplicative', 'affine'), about: 'Coupling law' },
+  { flag: 'mid-dim', part: 'flow', field: 'hiddenDim', ...number, about: 'Units of a hidden layer' },
+  { flag: 'hidden', part: 'flow', field: 'hiddenLayers', ...number, about: 'Hidden layers of a coupling' },
+  { flag: 'activation', part: 'flow', field: 'activation', ...word('relu', 'leaky-relu'), about: 'Of hidden units' },
+  { flag: 'leak', part: 'flow', field: 'leak', ...number, about: "Leaky ReLU's slope below 0" },
+  {
+    flag: 'latent',
+    part: 'flow',
+    field: 'prior',
+    ...words({ logistic: 'logistic', gaussian: 'gaussian', normal: 'gaussian' }),
+    about: 'Prior of the latent dimensions',
+  },
+  {
+    flag: 'partition',
+    part: 'flow',
+    field: 'partition',
+    ...numbers('even-odd', 'halves'),
+    about: 'The first half: even-odd, halves, or indices between commas',
+  },
+  { flag: 'start', part: 'flow', field: 'start', ...word('first', 'second'), about: 'The half that passes the first coupling unchanged' },
+  {
+    flag: 'preprocessing',
+    part: 'flow',
+    field: 'preprocessing',
+    ...preprocessing,
+    about: 'Bijections before the first coupling: none, or some of logit:ALPHA, standardize',
+  },
+  { flag: 'data-range', part: 'flow', field: 'dataRange', ...numbers(), about: 'Where pixels are spread: low,high' },
+]
+
+/** A field's value in a recipe. */
+export function fieldOf(recipe: Recipe, { part, field }: RecipeFlag): unknown {
+  return (recipe[part] as Readonly<Record<string, unknown>>)[field]
+}
+
+/** What a flag is when it is not given: the preset's, for all presets at once. */
+export function presetDefaults(flag: RecipeFlag): string {
+  const values = Object.entries(presets).map(([name, preset]) => ({ name, text: flag.write(fieldOf(preset, flag)) }))
+  return new Set(values.map(({ text }) => text)).size === 1
+    ? values[0]!.text
+    : values.map(({ name, text }) => `${name}: ${text}`).join(', ')
+}
+
+/** The fields that flags of a command line set. */
+export function recipeChanges(args: Readonly<Record<string, unknown>>): Required<PartialRecipe> {
+  const of = (wanted: RecipeFlag['part']): Record<string, unknown> =>
+    Object.fromEntries(
+      recipeFlags.filter(({ part, flag }) => part === wanted && args[flag] !== undefined).map(({ field, flag }) => [field, args[flag]]),
+    )
+  return { flow: of('flow'), training: of('training') }
+}
+
+/** The command that fits such a model again: its seed, the nearest preset, and a flag for every field in which the recipe differs from it. */
+export function trainCommandLine(recipe: Recipe, rest: readonly string[]): string {
+  const differences = (preset: Recipe): string[] =>
+    recipeFlags.flatMap((flag) => {
+      const text = flag.write(fieldOf(recipe, flag))
+      return text === flag.write(fieldOf(preset, flag)) || flag.field === 'seed' ? [] : [`--${flag.flag}=${text}`]
+    })
+  const candidates = (Object.keys(presets) as PresetName[]).map((name) => ({ name, changes: differences(presets[name]) }))
+  const { name, changes } = candidates.reduce((best, next) => (next.changes.length < best.changes.length ? next : best))
+  return ['niceflow train', ...[...rest, `--seed=${recipe.training.seed}`, `--preset=${name}`, ...changes].map(shellWord)].join(' ')
+}

@@ -1,0 +1,43 @@
+import type { DataRange } from '@niceflow/core'
+
+/** Words and numbers as the terminal shows them. */
+
+/** A number with its digits grouped, at most so many of them after the point. */
+export function number(value: number, digits = 0, exact = true): string {
+  return value.toLocaleString('en-US', { minimumFractionDigits: exact ? digits : 0, maximumFractionDigits: digits })
+}
+
+/** A log-likelihood, without its unit; a dash where there is none. */
+export function nats(value: number | null): string {
+  return value === null ? '-' : value.toFixed(2)
+}
+
+/** Where a likelihood is a density: `[0, 1]`. */
+export function rangeOf([low, high]: DataRange): string {
+  return `[${low}, ${high}]`
+}
+
+export function megabytes(bytes: number): string {
+  return `${number(bytes / 1e6, 1)} MB`
+}
+
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '-'
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 100) return `${Math.round(seconds)} s`
+  const minutes = seconds / 60
+  return minutes < 100 ? `${minutes.toFixed(1)} min` : `${(minutes / 60).toFixed(1)} h`
+}
+
+/** Columns of text: the first is set left, as is every one that `left` names; the others right. */
+export function table(rows: readonly (readonly string[])[], left: readonly number[] = []): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const cell = (text: string, column: number): string =>
+    column === 0 || left.includes(column) ? text.padEnd(widths[column]!) : text.padStart(widths[column]!)
+  return rows.map((row) => row.map(cell).join('  ').trimEnd()).join('\n')
+}
+
+/** A word of a command line, quoted for a shell where it must be. */
+export function shellWord(word: string): string {
+  return /^[\w./:,=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,170 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { afterAll, describe, expect, test } from 'vitest'
+import { answer, niceflow, niceflowHere, type Outcome, workspace } from './niceflow.fixture.ts'
+
+const { path, remove } = workspace()
+afterAll(remove)
+
+const packageJson = new URL('../package.json', import.meta.url)
+
+/** An error for people: a line, and the way out in another. */
+const refusal = (code: number, message: string, remedy: string): Outcome => ({
+  code,
+  signal: null,
+  stdout: '',
+  stderr: `niceflow: ${message}\n  ${remedy}\n`,
+})
+
+/** A command line in a row; RUN is a folder that is never made. */
+const wordsOf = (line: string): string[] => line.split(' ').map((word) => (word === 'RUN' ? path('never') : word))
+
+describe.concurrent('the command, in a process of its own', () => {
+  test('--help names every command', async () => {
+    const { code, stdout, stderr } = await niceflow(['--help'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const names = [...stdout.matchAll(/^ {2}niceflow (\w+)/gm)].map(([, name]) => name)
+    expect(names).toEqual('train export eval score sample verify summary report bench data doctor completion'.split(' '))
+  })
+
+  test('--version is that of the package', async () => {
+    const { version } = JSON.parse(readFileSync(packageJson, 'utf8')) as { version: string }
+    expect(await niceflow(['--version'])).toEqual({ code: 0, signal: null, stdout: `${version}\n`, stderr: '' })
+  })
+
+  test('no command at all shows the help, and is a usage error', async () => {
+    const { code, stdout, stderr } = await niceflow([])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain('niceflow train')
+  })
+
+  test.each<[string, string, string]>([
+    ['trian', 'Unknown command: trian', 'niceflow --help says what there is'],
+    ['summary paper --colour', 'Unknown argument: colour', 'niceflow summary --help says what there is'],
+    ['train --out RUN --dataset cifar', 'dataset: expected mnist, got cifar', 'see `niceflow data list`'],
+    [
+      'train --out RUN --dataset mnist --batch-size -200',
+      'training config: batchSize: Too small: expected number to be >0, got -200',
+      'niceflow train --help says what there is',
+    ],
+  ])('niceflow %s is a usage error', async (line, message, remedy) => {
+    expect(await niceflow(wordsOf(line))).toEqual(refusal(2, message, remedy))
+  })
+
+  test('a failure is exit code 1, and its stack is shown to those who ask for it', async () => {
+    const args = ['sample', path('nowhere'), '--out', path('a.png')]
+    const remedy = 'name a folder that niceflow export wrote'
+    expect(await niceflow(args)).toEqual(refusal(1, `${path('nowhere')}: not a bundle: it has no flow.json`, remedy))
+    expect((await niceflow(args, { env: { NICEFLOW_DEBUG: '1' } })).stderr).toMatch(/InvalidBundleError: .*\n +at /)
+  })
+
+  test('a reader that goes away early is no error', async () => {
+    const { code, stderr } = await niceflow(['summary', 'paper'], {
+      onStart: ({ stdout }) => {
+        stdout?.destroy()
+      },
+    })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+})
+
+test.each<[string, string, string]>([
+  ['summary paper quick', 'Unknown command: quick', 'niceflow summary --help says what there is'],
+  ['train --dataset mnist', 'Missing required argument: out', 'niceflow train --help says what there is'],
+  ['train --out RUN', '--dataset: expected a name of `niceflow data list`, got none', 'niceflow train --help says what there is'],
+  ['train --out RUN --batch_size many', '--batch-size: expected a number, got many', 'niceflow train --help says what there is'],
+  ['train --out RUN --lr', 'Not enough arguments following: lr', 'niceflow train --help says what there is'],
+  [
+    'train --out RUN --dataset mnist --resume --overwrite',
+    'Arguments resume and overwrite are mutually exclusive',
+    'niceflow train --help says what there is',
+  ],
+  [
+    'train --out RUN --dataset mnist --limit 60001',
+    '--limit: expected at most 60000, got 60001',
+    'niceflow train --help says what there is',
+  ],
+  ['train --out RUN --config nowhere.json', 'config nowhere.json: cannot be read: ENOENT', 'check the path'],
+  [
+    'eval BUNDLE --dataset mnist --split dev',
+    'Invalid values: Argument: split, Given: "dev", Choices: "train", "validation", "test"',
+    'niceflow eval --help says what there is',
+  ],
+  ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
+  ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],
+  ['sample B --out a.png --temperature -1', '--temperature: expected a number from 0, got -1', 'niceflow sample --help says what there is'],
+])('niceflow %s is a usage error', async (line, message, remedy) => {
+  expect(await niceflowHere(wordsOf(line))).toEqual(refusal(2, message, remedy))
+})
+
+test('a config file that is wrong is named, with the field', async () => {
+  writeFileSync(path('config.json'), '{"preset":"slow"}')
+  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "paper"|"quick", got "slow"`
+  const outcome = await niceflowHere(['train', '--out', path('never'), '--config', path('config.json')])
+  expect(outcome).toEqual(refusal(2, message, 'niceflow train --help says what there is'))
+})
+
+test('a flag that is given twice is what it is given last', async () => {
+  const twice = 'train --out OTHER --out RUN --dataset mnist --lr 0.5 --lr 1 --json --batch-size 7 --batch-size -1'
+  expect(await niceflowHere(wordsOf(twice))).toEqual(
+    refusal(2, 'training config: batchSize: Too small: expected number to be >0, got -1', 'niceflow train --help says what there is'),
+  )
+})
+
+test('the help of each command has examples', async () => {
+  for (const name of 'train export eval score sample verify summary report bench data doctor'.split(' ')) {
+    expect((await niceflowHere([name, '--help'])).stdout).toMatch(/^Examples:\n +niceflow /m)
+  }
+})
+
+test('train --help gives every default as the preset has it', async () => {
+  const { stdout } = await niceflowHere(['train', '--help'])
+  expect(stdout).toMatch(/--batch-size .*\[default: 200\]/)
+  expect(stdout).toMatch(/\[default: paper: constant, quick: cosine\]/)
+  expect(stdout).toMatch(/--out .*\[required\]/)
+})
+
+test('completion prints a script, and completes flags', async () => {
+  expect((await niceflowHere(['completion'])).stdout).toContain('niceflow --get-yargs-completions')
+  const flags = await niceflow(['--get-yargs-completions', 'niceflow', 'sample', '--'])
+  expect(flags.stdout.split('\n')).toContain('--temperature')
+})
+
+test("summary counts the paper's MNIST model, as built and as the PyTorch form counts it", async () => {
+  const built = await answer(['summary', 'paper'], niceflowHere)
+  expect(built).toMatchObject({ masked: false, parameters: 19_158_352, bytes: 76_633_408 })
+  const masked = await answer<{ parameters: number; layers: { name: string; shape: unknown[]; parameters: number }[] }>(
+    ['summary', 'paper', '--masked'],
+    niceflowHere,
+  )
+  expect(masked.parameters).toBe(22_295_920)
+  expect(masked.layers.map(({ name, shape, parameters }) => [name, ...shape, parameters])).toEqual([
+    ...[1, 2, 3, 4].map((i) => [`coupling_${i}`, 'batch', 784, 5_573_784]),
+    ['scaling', 'batch', 784, 784],
+  ])
+  const { stdout } = await niceflowHere(['summary', 'paper', '--masked'])
+  expect(stdout).toMatch(/^coupling_1 +\[batch, 784\] +5,573,784$/m)
+  expect(stdout).toMatch(/^total +89\.2 MB +22,295,920$/m)
+})
+
+test('data list shows each dataset and the state of its files', async () => {
+  const { datasets } = await answer<{ datasets: { name: string; files: { state: string }[] }[] }>(['data', 'list'], niceflowHere)
+  expect(datasets.map(({ name, files }) => [name, ...files.map(({ state }) => state)])).toEqual([['mnist', 'ok', 'ok']])
+  expect((await niceflowHere(['data', 'list', '--data-dir', path('nowhere')])).stdout).toMatch(/train-images-idx3-ubyte +missing/)
+})
+
+test('doctor says what this machine has, and for each device that fails what it needs', async () => {
+  const { node, cpu, memory, devices, packages } = await answer<{
+    node: string
+    cpu: { cores: number }
+    memory: { bytes: number }
+    devices: { device: string; usable: boolean; reason?: string; remedy?: string }[]
+    packages: Record<string, string>
+  }>(['doctor'])
+  expect(node).toBe(process.versions.node)
+  expect(cpu.cores).toBeGreaterThan(0)
+  expect(memory.bytes).toBeGreaterThan(2 ** 28)
+  expect(devices.map(({ device }) => device)).toEqual(['cpu', 'cuda', 'webgpu'])
+  expect(devices[0]).toEqual({ device: 'cpu', usable: true })
+  for (const { usable, reason, remedy } of devices) expect(usable || (reason && remedy)).toBeTruthy()
+  expect(Object.keys(packages)).toContain('onnxruntime-node')
+})

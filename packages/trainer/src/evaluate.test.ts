@@ -1,0 +1,148 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Calibration, tensor } from '@niceflow/core'
+import type { Dataset, SplitName } from '@niceflow/data'
+import type { Flow } from '@niceflow/runtime'
+import { loadFlow } from '@niceflow/runtime-node'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { exportBundle } from './bundle.ts'
+import { calibrate, scoreSelection, selectFor, shareBelow, summarize } from './evaluate.ts'
+import { tinyOptions, toyImages } from './tiny.fixture.ts'
+import { train } from './train.ts'
+
+const images = toyImages(300)
+const dataset: Dataset = {
+  name: 'toy',
+  sha256: images.sha256,
+  dim: 4,
+  imageShape: [2, 2],
+  train: images.examples as Dataset['train'],
+  test: tensor(
+    'uint8',
+    [3, 4],
+    Uint8Array.from({ length: 12 }, (_, i) => 20 * i),
+  ),
+}
+
+let flow: Flow
+const folder = mkdtempSync(join(tmpdir(), 'niceflow-'))
+beforeAll(async () => {
+  const run = await train({ ...tinyOptions(), data: images })
+  await exportBundle(run, join(folder, 'toy'))
+  flow = await loadFlow(join(folder, 'toy'), { device: 'cpu', threads: 1 })
+})
+afterAll(async () => {
+  await flow.dispose()
+  rmSync(folder, { recursive: true })
+})
+
+const all = { examples: dataset.train, indices: Uint32Array.from({ length: 300 }, (_, i) => i) }
+/** Float32 scores of a few nats, added in float64. */
+const rounding = 1e-6
+
+test('the scores of a selection are those of the runtime, draw by draw', async () => {
+  const scores = await scoreSelection(flow, all, { draws: 3, seed: 7 })
+  const { logLikelihood } = await flow.score(dataset.train, { draws: 3, seed: 7 })
+  expect(Math.max(...scores.map((nats, i) => Math.abs(nats - logLikelihood[i]!)))).toBeLessThan(rounding)
+})
+
+test("an example's score is its own, whatever else is selected", async () => {
+  const scores = await scoreSelection(flow, all)
+  const some = await scoreSelection(flow, { ...all, indices: Uint32Array.of(250, 3) })
+  expect([...some].map((nats, i) => Math.abs(nats - scores[[250, 3][i]!]!) < rounding)).toEqual([true, true])
+})
+
+test('progress counts every draw', async () => {
+  const told: [number, number][] = []
+  await scoreSelection(flow, all, { draws: 2, onProgress: (...progress) => told.push(progress) })
+  expect(told).toEqual([
+    [300, 600],
+    [600, 600],
+  ])
+})
+
+test('a summary is the mean with its standard error, and bits per dimension', () => {
+  const evaluation = summarize(flow, 'test', Float64Array.of(1, 2, 3, 6), { draws: 2, seed: 5 })
+  expect(evaluation).toEqual({
+    split: 'test',
+    examples: 4,
+    draws: 2,
+    seed: 5,
+    logLikelihood: { mean: 3, standardError: Math.sqrt(14 / 3 / 4) },
+    bitsPerDim: (Math.log(256) - 3 / 4) / Math.LN2,
+  })
+})
+
+test("training and validation examples are those of the model's own run; its validation is repeated exactly", async () => {
+  const of = (split: SplitName): number[] => [...selectFor(flow.manifest, dataset, split).indices]
+  expect([...of('train'), ...of('validation')].sort((a, b) => a - b)).toEqual([...all.indices])
+  expect(of('validation')).toHaveLength(50)
+  expect(of('test')).toEqual([0, 1, 2])
+})
+
+test('a run on the first examples only held out some of those', () => {
+  const shorter = { ...flow.manifest, provenance: { ...flow.manifest.provenance, trainingExamples: 70 } }
+  const { indices } = selectFor(shorter, dataset, 'validation')
+  expect(indices).toHaveLength(50)
+  expect(Math.max(...indices)).toBeLessThan(120)
+})
+
+test('splits of other data, and data of another size, are refused', () => {
+  const other = { ...dataset, sha256: 'b'.repeat(64) }
+  expect([...selectFor(flow.manifest, other, 'test').indices]).toEqual([0, 1, 2])
+  expect(() => selectFor(flow.manifest, other, 'validation')).toThrow(
+    expect.objectContaining({
+      message: expect.stringContaining(
+        'dataset toy: expected the data that toy was trained on (toy), to know its validation split, got other data (SHA-256 bbbbbbbbbbbb…)',
+      ),
+      remedy: 'use the test split',
+    }),
+  )
+  expect(() => selectFor(flow.manifest, { ...dataset, dim: 9 }, 'test')).toThrow('dataset toy: expected 4 dimensions, like toy, got 9')
+})
+
+const scoresOf = fc.array(fc.double({ min: -5000, max: 5000, noNaN: true }), { minLength: 1, maxLength: 200 })
+
+test('a calibration holds the extremes and the median, and rises', () => {
+  expect(calibrate('validation', Float64Array.of(3, 1, 2)).quantiles).toEqual(
+    expect.arrayContaining([
+      [0, 1],
+      [0.25, 1.5],
+      [0.5, 2],
+      [1, 3],
+    ]),
+  )
+  fc.assert(
+    fc.property(scoresOf, (scores) => {
+      const { quantiles, examples } = calibrate('validation', Float64Array.from(scores))
+      expect(examples).toBe(scores.length)
+      for (let i = 1; i < quantiles.length; i++) {
+        expect(quantiles[i]![0]).toBeGreaterThan(quantiles[i - 1]![0])
+        expect(quantiles[i]![1]).toBeGreaterThanOrEqual(quantiles[i - 1]![1])
+      }
+    }),
+  )
+})
+
+test('shareBelow undoes a quantile, is 0 below all and 1 from the highest on, and never falls', () => {
+  const calibration: Calibration = { split: 'validation', examples: 5, quantiles: [0, 0.5, 0.9, 1].map((p) => [p, 10 * p * p] as const) }
+  for (const [p, nats] of calibration.quantiles) expect(shareBelow(calibration, nats)).toBeCloseTo(p, 12)
+  expect(shareBelow(calibration, 1.25)).toBeCloseTo(0.25, 12)
+  expect([-1, 11].map((nats) => shareBelow(calibration, nats))).toEqual([0, 1])
+  fc.assert(
+    fc.property(
+      scoresOf,
+      fc.double({ min: -6000, max: 6000, noNaN: true }),
+      fc.double({ min: 0, max: 1000, noNaN: true }),
+      (scores, nats, more) => {
+        const made = calibrate('validation', Float64Array.from(scores))
+        const [share, higher] = [shareBelow(made, nats), shareBelow(made, nats + more)]
+        expect(share).toBeGreaterThanOrEqual(0)
+        expect(higher).toBeGreaterThanOrEqual(share)
+        expect(higher).toBeLessThanOrEqual(1)
+      },
+    ),
+  )
+})

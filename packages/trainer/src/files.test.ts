@@ -1,0 +1,69 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { ensureFolder, finalName, temporaryName, writeAtomic } from './files.ts'
+import { temporaryFolder } from './tiny.fixture.ts'
+
+test('a file is written whole from text, bytes or pieces, and leaves nothing beside it', async () => {
+  const dir = temporaryFolder()
+  await writeAtomic(join(dir, 'a'), 'text')
+  await writeAtomic(join(dir, 'b'), Uint8Array.of(1, 2))
+  await writeAtomic(join(dir, 'c'), [Uint8Array.of(1), Uint8Array.of(2, 3)])
+  expect(readdirSync(dir)).toEqual(['a', 'b', 'c'])
+  expect(readFileSync(join(dir, 'a'), 'utf8')).toBe('text')
+  expect([...readFileSync(join(dir, 'c'))]).toEqual([1, 2, 3])
+})
+
+test('a write that fails half-way leaves the earlier file, and no other', async () => {
+  const dir = temporaryFolder()
+  const path = join(dir, 'checkpoint')
+  await writeAtomic(path, 'earlier')
+  const pieces = {
+    *[Symbol.iterator]() {
+      yield Uint8Array.of(1)
+      throw Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC' })
+    },
+  }
+  await expect(writeAtomic(path, pieces as unknown as Uint8Array[])).rejects.toMatchObject({
+    name: 'WriteError',
+    message: `file ${path} cannot be written: ENOSPC`,
+    remedy: 'free some space on the disk, then run the same command with --resume',
+  })
+  expect(readFileSync(path, 'utf8')).toBe('earlier')
+  expect(readdirSync(dir)).toEqual(['checkpoint'])
+})
+
+test('a folder that is missing is named, with the way out', async () => {
+  const path = join(temporaryFolder(), 'nowhere', 'x')
+  await expect(writeAtomic(path, '')).rejects.toMatchObject({
+    message: `file ${path} cannot be written: ENOENT`,
+    remedy: 'make its folder first',
+  })
+})
+
+test('a file in the place of a folder, or among its parents, is named, with the way out', async () => {
+  const file = join(temporaryFolder(), 'file')
+  writeFileSync(file, 'kept')
+  await expect(ensureFolder(file)).rejects.toMatchObject({
+    message: `folder ${file} cannot be written: EEXIST`,
+    remedy: 'choose a path that is not a file',
+  })
+  await expect(ensureFolder(join(file, 'run'))).rejects.toMatchObject({
+    message: `folder ${join(file, 'run')} cannot be written: ENOTDIR`,
+    remedy: 'choose a path whose parents are folders',
+  })
+  expect(readFileSync(file, 'utf8')).toBe('kept')
+})
+
+test('a folder is made with its parents, or taken as it is', async () => {
+  const dir = join(temporaryFolder(), 'a', 'b')
+  await ensureFolder(dir)
+  mkdirSync(join(dir, 'kept'))
+  await ensureFolder(dir)
+  expect(readdirSync(dir)).toEqual(['kept'])
+})
+
+test('finalName(temporaryName(path)) = path, and other names are no temporaries', () => {
+  expect(finalName(temporaryName('last.safetensors'))).toBe('last.safetensors')
+  expect(finalName('notes.tmp')).toBeUndefined()
+})

@@ -1,0 +1,69 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { tensor } from '@niceflow/core'
+import { loadFlow } from '@niceflow/runtime-node'
+import { expect, onTestFinished, test } from 'vitest'
+import { amendBundle, exportBundle } from './bundle.ts'
+import { temporaryFolder, tinyOptions, toyRows } from './tiny.fixture.ts'
+import { train } from './train.ts'
+import { verifyBundle } from './verify.ts'
+
+/** A bundle with a model card, and its flow. */
+async function bundle(seed = 0) {
+  const folder = join(temporaryFolder(), 'toy')
+  await exportBundle(await train(tinyOptions({ training: { seed } })), folder)
+  await amendBundle(folder, {}, { 'README.md': '# toy\n' })
+  const flow = await loadFlow(folder, { device: 'cpu', threads: 1 })
+  onTestFinished(() => flow.dispose())
+  return { folder, flow }
+}
+
+const x = toyRows(120, 4, 2)
+
+test('a bundle as exported passes, each figure beside its bound', async () => {
+  const { folder, flow } = await bundle()
+  const told: number[] = []
+  const found = await verifyBundle(folder, flow, x, (done) => told.push(done))
+  expect(found).toMatchObject({
+    files: 4,
+    examples: 120,
+    roundTrip: { tolerance: 1e-4 },
+    float64: { meanTolerance: 1e-2, maxTolerance: 5e-2 },
+  })
+  for (const figure of [found.roundTrip.max, found.float64.max]) {
+    expect(figure).toBeGreaterThan(0)
+    expect(figure).toBeLessThan(1e-4)
+  }
+  expect(found.float64.mean).toBeLessThanOrEqual(found.float64.max)
+  expect(told).toEqual([50, 100, 120])
+})
+
+test.each(['encoder.onnx', 'decoder.onnx', 'weights.bin', 'README.md'])('one flipped bit of %s is found', async (file) => {
+  const { folder, flow } = await bundle()
+  const bytes = readFileSync(join(folder, file))
+  bytes[bytes.length >> 1]! ^= 1
+  writeFileSync(join(folder, file), bytes)
+  await expect(verifyBundle(folder, flow, x)).rejects.toThrow(
+    new RegExp(`^${join(folder, file)}: .*expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}$`),
+  )
+})
+
+test.each(['weights.bin', 'README.md'])('a missing %s is named', async (file) => {
+  const { folder, flow } = await bundle()
+  rmSync(join(folder, file))
+  await expect(verifyBundle(folder, flow, x)).rejects.toThrow(`${join(folder, file)}: `)
+})
+
+test('scores that are not those of the files are found', async () => {
+  const [{ folder }, { flow: another }] = [await bundle(0), await bundle(1)]
+  await expect(verifyBundle(folder, another, x)).rejects.toMatchObject({
+    name: 'VerificationError',
+    message: expect.stringMatching(/: (mean|an example's) log-likelihood against float64: expected at most [\d.]+, got /),
+  })
+})
+
+test('a round trip that loses too much is found', async () => {
+  const { folder, flow } = await bundle()
+  const lossy = { ...flow, encode: flow.encode.bind(flow), decode: async () => tensor('float32', [120, 4]) } as unknown as typeof flow
+  await expect(verifyBundle(folder, lossy, x)).rejects.toThrow('round trip max |decode(encode(x)) - x|: expected at most 0.0001, got ')
+})
