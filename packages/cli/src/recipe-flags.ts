@@ -109,6 +109,13 @@ export const recipeFlags: readonly RecipeFlag[] = [
   },
   { flag: 'coupling', part: 'flow', field: 'couplings', ...number, about: 'Coupling layers' },
   { flag: 'coup-type', part: 'flow', field: 'law', ...word('additive', 'multiplicative', 'affine'), about: 'Coupling law' },
+  {
+    flag: 'shift-unit',
+    part: 'flow',
+    field: 'shiftUnit',
+    ...word('one', 'deviation'),
+    about: "The unit of a coupling's shifts: the data's own, or each dimension's deviation",
+  },
   { flag: 'mid-dim', part: 'flow', field: 'hiddenDim', ...number, about: 'Units of a hidden layer' },
   { flag: 'hidden', part: 'flow', field: 'hiddenLayers', ...number, about: 'Hidden layers of a coupling' },
   { flag: 'activation', part: 'flow', field: 'activation', ...word('relu', 'leaky-relu'), about: 'Of hidden units' },
