@@ -64,7 +64,9 @@ export class InvalidConfigError extends NiceflowError {
 /** Raises the first problem that a schema found, as one line that names the field and its value. */
 export function refuse(what: string, value: unknown, error: z.ZodError): never {
   const { path, message } = error.issues[0]!
-  const got = path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value)
+  // An unknown key has no path of its own: its message names it.
+  const got =
+    path.length === 0 ? undefined : path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value)
   throw new InvalidConfigError(
     `${what}: ${path.join('.') || 'value'}: ${message}${got === undefined ? '' : `, got ${JSON.stringify(got)}`}`,
     { usage: true },
