@@ -25,7 +25,7 @@ test('the lines of code on the first screen run, and rate a moon above the plain
   }
 })
 
-test('the first screen holds fifteen lines of code at most, imports aside', () => {
+test('the first screen holds fifteen lines of code at most', () => {
   const lines = /```js\n([\s\S]*?)```/
     .exec(readme)![1]!
     .split('\n')
