@@ -21,7 +21,9 @@ if (run.status !== 0) process.exit(run.status ?? 1)
 
 const training = latestSummary().tasks.find(({ task }) => task === `train:${profile}`)
 if (training?.cache.status === 'HIT') {
-  console.log(`\nThis is a replay: nothing changed since the model was trained. To train it again: npm start -- --force`)
+  const again =
+    profile === 'quick' ? 'npm start -- --force' : `remove pipelines/${recipe}/runs/${profile}, then npm run ${profile} -- --force`
+  console.log(`\nThis is a replay: nothing changed since the model was trained. To train it again: ${again}`)
 }
 
 function latestSummary() {

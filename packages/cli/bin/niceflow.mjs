@@ -8,20 +8,30 @@ const home = dirname(dirname(fileURLToPath(import.meta.url)))
 const { main } = (await isBuilt()) ? await import('../dist/main.js') : await importSources()
 await main(process.argv.slice(2))
 
-/** True of a published package, which holds no sources, and in a checkout where every build is newer than its sources. */
+/** True of a published package, which holds no sources, and in a checkout where every build that it uses is newer than its sources. */
 function isBuilt() {
   if (!existsSync(join(home, 'src'))) return true
-  const { dependencies } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'))
-  const ours = Object.keys(dependencies).filter((name) => name.startsWith('@niceflow/'))
-  return [home, ...ours.map((name) => join(home, '..', name.slice('@niceflow/'.length)))].every((folder) => {
+  return [...packagesOf(home)].every((folder) => {
     const built = statSync(join(folder, 'dist', 'index.js'), { throwIfNoEntry: false })
     return built !== undefined && filesIn(join(folder, 'src')).every((file) => statSync(file).mtimeMs <= built.mtimeMs)
   })
 }
 
+/** The folders of a package of ours and of all that it depends on. */
+function packagesOf(folder, found = new Set()) {
+  if (found.has(folder)) return found
+  found.add(folder)
+  const { dependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  for (const name of Object.keys(dependencies)) {
+    if (name.startsWith('@niceflow/')) packagesOf(join(home, '..', name.slice('@niceflow/'.length)), found)
+  }
+  return found
+}
+
+/** The sources that a build is made of. */
 function filesIn(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !/\.(test|test-data|fixture|bench)\.ts$/.test(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
 }
 

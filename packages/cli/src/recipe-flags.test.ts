@@ -42,7 +42,7 @@ test.each<[string, Recipe]>([
         prior: 'gaussian',
         activation: 'leaky-relu',
         partition: [0, 5, 9],
-        dataRange: [-1, 1],
+        dataRange: [0.25, 0.75],
         preprocessing: [{ kind: 'logit', alpha: 1e-6 }, { kind: 'standardize' }],
       },
     },

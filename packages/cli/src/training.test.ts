@@ -89,7 +89,7 @@ describe.concurrent('the same run', () => {
     })
     expect(stopped).toMatchObject({ code, signal: null, stdout: '' })
     expect(stopped.stderr).toMatch(
-      /\nstopping after this run of the graph; once more to end at once\n(epoch 2.*\n)?niceflow: training stopped in epoch [23]\n {2}run the same command with --resume to go on from the end of epoch [12]\n$/,
+      /\nstopping after this run of the graph; once more to end at once\n(epoch 2.*\n)?niceflow: training stopped in epoch [23]\n {2}run the same command with --resume \(and no --overwrite\) to go on from the end of epoch [12]\n$/,
     )
     expect((await niceflow([...training(name), '--steps-per-run', '1', '--resume'])).code).toBe(0)
     expect(Object.keys(checkpoints(name))).toEqual(Object.keys(checkpoints('whole')))
@@ -138,7 +138,7 @@ describe.concurrent('what is in the way of a run', () => {
     const full = await niceflow(training('full', '--resume'), { shell: limit })
     expect(full).toMatchObject({ code: 1, signal: null, stdout: '' })
     expect(full.stderr).toMatch(
-      /\nniceflow: file .*next\.safetensors cannot be written: EFBIG\n {2}raise the limit on file sizes, then run the same command with --resume\n$/,
+      /\nniceflow: file .*next\.safetensors cannot be written: EFBIG\n {2}raise the limit on file sizes, then run the command again \(train goes on with --resume\)\n$/,
     )
     expect(checkpoints('full')['last.safetensors']).toBe(before['last.safetensors'])
     expect(readdirSync(path('full')).filter((file) => file.endsWith('.tmp'))).toEqual([])
@@ -150,7 +150,9 @@ describe.concurrent('what is in the way of a run', () => {
 test('a learning rate beyond reason', async () => {
   const { code, stderr } = await niceflowHere(training('diverged', '--lr', '1e5'))
   expect(code).toBe(1)
-  expect(stderr).toMatch(/\nniceflow: training diverged: the log-likelihood .*\n {2}lower --lr, add --warmup or raise --epsilon; .*\n$/)
+  expect(stderr).toMatch(
+    /\nniceflow: training diverged: the log-likelihood .*\n {2}train again with a lower --lr, a --warmup or a larger --epsilon, .*\n$/,
+  )
 })
 
 test('too few couplings are allowed, with a warning', async () => {

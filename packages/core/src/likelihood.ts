@@ -29,5 +29,5 @@ export function meanAndError(values: ArrayLike<number>): { readonly mean: number
     mean += delta / (i + 1)
     squares += delta * (values[i]! - mean)
   }
-  return { mean, standardError: n > 1 ? Math.sqrt(squares / (n - 1) / n) : Number.NaN }
+  return { mean: n > 0 ? mean : Number.NaN, standardError: n > 1 ? Math.sqrt(squares / (n - 1) / n) : Number.NaN }
 }

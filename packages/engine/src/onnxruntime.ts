@@ -1,4 +1,4 @@
-import { type Tensor, tensor } from '@niceflow/core'
+import { InvalidValueError, type Tensor, tensor } from '@niceflow/core'
 import {
   evaluationGraph,
   type Flow,
@@ -28,11 +28,16 @@ export async function onnxRuntimeEngine(
 ): Promise<Engine> {
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
   const training = await open(trainingGraph(flow, optimizer), 'training')
-  const evaluation = await open(evaluationGraph(flow), 'evaluation')
+  const evaluation = await open(evaluationGraph(flow), 'evaluation').catch(async (error: unknown) => {
+    await training.dispose()
+    throw error
+  })
   const arrays = stateArrays(flow, optimizer)
 
   const train = async (state: TrainingState, { x, learningRates }: TrainingRun): ReturnType<Engine['train']> => {
     const steps = learningRates.length
+    if (x.dims[0] !== steps)
+      throw new InvalidValueError({ what: 'learning rates', expected: `one for each of ${x.dims[0]} steps`, got: steps })
     const columns = Array.from({ length: steps }, (_, k) => optimizer.scalarsAt(state.step + k + 1, learningRates[k]!))
     const scalars = optimizer.scalars.map(
       (name, i) =>

@@ -21,6 +21,10 @@ describe('a flow configuration', () => {
       { preprocessing: [{ kind: 'logit', alpha: 0.7 }] },
       'flow config: preprocessing.0.alpha: Too big: expected number to be <0.5, got 0.7',
     ],
+    [
+      { preprocessing: [{ kind: 'logit', alpha: 0.1 }], dataRange: [-1, 1] },
+      'flow config: preprocessing: expected logit first, of data on [0, 1], got [logit] of data on [-1,1]',
+    ],
   ])('refuses %j', (changes, message) => {
     expect(() => parseFlowConfig({ ...paperMnist, ...changes })).toThrow(message)
   })

@@ -80,7 +80,13 @@ export function refuse(what: string, value: unknown, error: z.ZodError): never {
 export function parseFlowConfig(value: unknown): FlowConfig {
   const result = schema.safeParse(value)
   if (!result.success) refuse('flow config', value, result.error)
-  const { dim, partition } = result.data
+  const { dim, partition, preprocessing, dataRange } = result.data
+  if (preprocessing.some(({ kind }, i) => kind === 'logit' && (i > 0 || dataRange[0] < 0 || dataRange[1] > 1))) {
+    throw new InvalidConfigError(
+      `flow config: preprocessing: expected logit first, of data on [0, 1], got [${preprocessing.map(({ kind }) => kind)}] of data on [${dataRange}]`,
+      { usage: true },
+    )
+  }
   if (typeof partition !== 'string') {
     const distinct = new Set(partition)
     if (distinct.size !== partition.length || partition.length >= dim || partition.some((i) => i >= dim)) {

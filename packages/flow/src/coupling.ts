@@ -3,6 +3,7 @@ import type { FlowConfig } from './config.ts'
 import { mlp } from './mlp.ts'
 import type { Parameter, Weights } from './parameters.ts'
 import type { Halves, Partition } from './partition.ts'
+import { sumOverDims } from './sum.ts'
 
 /**
  * A coupling law g(b; m) on the moved half b [batch, d] (section 3.2): invertible in b for every m.
@@ -13,8 +14,6 @@ type CouplingLaw = {
   readonly forward: (g: Builder, b: Value, m: readonly Value[]) => { readonly y: Value; readonly logDet?: Value }
   readonly inverse: (g: Builder, y: Value, m: readonly Value[]) => Value
 }
-
-const sumOfExponents = (g: Builder, exponents: Value): Value => g.ReduceSum(exponents, [1], { keepdims: 0 })
 
 /** The laws of section 3.2.2, the factors of the last two written as exponentials, so that they are positive. */
 const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
@@ -27,13 +26,13 @@ const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
   /** y = b exp(m); log|det| = sum m */
   multiplicative: {
     takes: ['exponent'],
-    forward: (g, b, [m]) => ({ y: g.Mul(b, g.Exp(m!)), logDet: sumOfExponents(g, m!) }),
+    forward: (g, b, [m]) => ({ y: g.Mul(b, g.Exp(m!)), logDet: sumOverDims(g, m!) }),
     inverse: (g, y, [m]) => g.Mul(y, g.Exp(g.Neg(m!))),
   },
   /** y = b exp(s) + t; log|det| = sum s */
   affine: {
     takes: ['exponent', 'shift'],
-    forward: (g, b, [s, t]) => ({ y: g.Add(g.Mul(b, g.Exp(s!)), t!), logDet: sumOfExponents(g, s!) }),
+    forward: (g, b, [s, t]) => ({ y: g.Add(g.Mul(b, g.Exp(s!)), t!), logDet: sumOverDims(g, s!) }),
     inverse: (g, y, [s, t]) => g.Mul(g.Sub(y, t!), g.Exp(g.Neg(s!))),
   },
 }

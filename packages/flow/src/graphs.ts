@@ -1,3 +1,4 @@
+import { manifestVersion } from '@niceflow/core'
 import { type Builder, buildGraph, type Graph, type Value } from '@niceflow/graph'
 import type { Flow } from './nice.ts'
 import type { Parameter, ParameterValues, Weights } from './parameters.ts'
@@ -70,7 +71,7 @@ export function preprocessingGraph(flow: Flow, steps: number): Graph {
 export function graphMetadata({ config }: Flow, pixels: boolean): Readonly<Record<string, string>> {
   const [low, high] = config.dataRange
   return {
-    'niceflow.format_version': '1',
+    'niceflow.format_version': String(manifestVersion),
     'niceflow.dim': String(config.dim),
     'niceflow.data_range': `[${low}, ${high}]`,
     'niceflow.dequantization': pixels ? `x = ${low} + (pixel + u) * ${high - low} / 256, u uniform on (0, 1)` : 'none',

@@ -29,7 +29,7 @@ export type AdamConfig = {
   readonly epsilon: number
   /** Decoupled: matrices shrink by learning rate times this at each step. */
   readonly weightDecay: number
-  /** Learning rates of single parameters by name, relative to the others'. @default 1 for each */
+  /** Learning rates of single parameters by name, relative to the others' (their decay has none). @default 1 for each */
   readonly rates?: Readonly<Record<string, number>>
 }
 
@@ -42,11 +42,12 @@ export type AdamConfig = {
 export function adam({ beta1, beta2, epsilon, weightDecay, rates = {} }: AdamConfig): Optimizer {
   return {
     slots: ['first_moment', 'second_moment'],
-    scalars: ['step_size', 'epsilon', 'shrink'],
+    scalars: weightDecay > 0 ? ['step_size', 'epsilon', 'shrink'] : ['step_size', 'epsilon'],
     scalarsAt: (step, learningRate) => {
       const correction1 = (1 - beta1 ** step) / (1 - beta1)
       const correction2 = Math.sqrt((1 - beta2 ** step) / (1 - beta2))
-      return [(learningRate * correction2) / correction1, epsilon * correction2, 1 - learningRate * weightDecay]
+      const numbers = [(learningRate * correction2) / correction1, epsilon * correction2]
+      return weightDecay > 0 ? [...numbers, 1 - learningRate * weightDecay] : numbers
     },
     update: (g, name, parameter, gradient, [first, second], [stepSize, offset, shrink]) => {
       const m = g.Add(g.Mul(first!, beta1), gradient)

@@ -1,6 +1,7 @@
 import type { Builder, Value } from '@niceflow/graph'
 import type { FlowConfig, Preprocessing } from './config.ts'
 import type { Moments, Parameter, Weights } from './parameters.ts'
+import { sumOverDims } from './sum.ts'
 
 /** A bijection of the data before the couplings, on x [batch, dim]. */
 export type Bijection = {
@@ -10,8 +11,6 @@ export type Bijection = {
   readonly forward: (g: Builder, x: Value, weights: Weights) => { readonly y: Value; readonly logDet: Value }
   readonly inverse: (g: Builder, y: Value, weights: Weights) => Value
 }
-
-const sumOverDims = (g: Builder, x: Value): Value => g.ReduceSum(x, [1], { keepdims: 0 })
 
 /** y = logit(p) = ln p - ln(1 - p) of p = alpha + (1 - 2 alpha) x; log|det| = sum (ln(1 - 2 alpha) - ln p - ln(1 - p)). */
 function logit(name: string, dim: number, alpha: number): Bijection {

@@ -1,5 +1,6 @@
 import type { Builder, Value } from '@niceflow/graph'
 import type { FlowConfig } from './config.ts'
+import { sumOverDims } from './sum.ts'
 
 /** A factorial standard prior p(z) = prod_d p(z_d) (section 3.4). */
 export type Prior = {
@@ -8,8 +9,6 @@ export type Prior = {
   /** The standard deviation of one dimension. */
   readonly deviation: number
 }
-
-const sumOverDims = (g: Builder, x: Value): Value => g.ReduceSum(x, [1], { keepdims: 0 })
 
 export const priors: Readonly<Record<FlowConfig['prior'], Prior>> = {
   /** log p(z) = -softplus(z) - softplus(-z) = -|z| - 2 ln(1 + exp(-|z|)); the last form neither overflows nor needs two softplus. */

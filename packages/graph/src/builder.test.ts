@@ -106,6 +106,29 @@ describe('a builder', () => {
   })
 })
 
+describe('names', () => {
+  it('of a body are not given to what comes later', () => {
+    const g = buildGraph('g')
+    const x = g.input('x', 'float32', [1])
+    const v = g.Neg(x)
+    const { carried } = g.Loop({ steps: 2, carried: [x], body: (body, _, [c]) => ({ carried: [body.Add(body.Relu(c!), v)] }) })
+    g.output('y', carried[0]!)
+    expect(() => g.output('Relu', v)).toThrow('graph "g": the name "Relu" is given twice')
+    const more = extendGraph(g.build())
+    more.output('z', more.Relu(more.find('y')))
+    expect(() => checkGraph(more.build())).not.toThrow()
+    expect(Array.from(evaluate(more.build(), { x: vector(3) }).y!.data)).toEqual([-3])
+  })
+
+  it('of outputs are kept for them', () => {
+    const g = buildGraph('g')
+    const x = g.input('x', 'float32', [1])
+    g.output('Add', g.Neg(x))
+    g.output('y', g.Add(x, x))
+    expect(Array.from(evaluate(g.build(), { x: vector(3) }).Add!.data)).toEqual([-3])
+  })
+})
+
 describe('an invalid graph fails when it is built', () => {
   const g = () => buildGraph('bad')
   it.each([
@@ -154,6 +177,30 @@ describe('an invalid graph fails when it is built', () => {
         b.Reshape(b.input('x', 'float32', [2, 3]), [4, 2])
       },
       'Reshape "Reshape": expected as many elements as [2, 3], got [4, 2]',
+    ],
+    [
+      'two sizes left open',
+      () => {
+        const b = g()
+        b.Reshape(b.input('x', 'float32', [2, 3]), [-1, -1])
+      },
+      'Reshape "Reshape": expected sizes, one of them -1 at most, got [-1, -1]',
+    ],
+    [
+      'axes that are not there',
+      () => {
+        const b = g()
+        b.Unsqueeze(b.input('x', 'float32', [2, 3]), [5])
+      },
+      'Unsqueeze "Unsqueeze": expected distinct axes of 3, got [5]',
+    ],
+    [
+      'a slice that stands still',
+      () => {
+        const b = g()
+        b.Slice(b.input('x', 'float32', [4]), [0], [4], [0], [0])
+      },
+      'Slice "Slice": expected steps other than 0, got [0]',
     ],
     [
       'carried values that change',

@@ -1,6 +1,6 @@
 import { type DataType, type Tensor, tensor } from '@niceflow/core'
-import { freeNames, usesOf } from './check.ts'
-import { GraphError } from './errors.ts'
+import { bodyOf, freeNames, usesOf } from './check.ts'
+import { DuplicateNameError, GraphError } from './errors.ts'
 import type { Graph, Node, Shape, Value } from './ir.ts'
 import { type Attributes, arity, type Operand, type Operators, type OpType } from './operators.ts'
 import { Scope } from './scope.ts'
@@ -50,16 +50,17 @@ export type Builder = Emitters & {
   readonly build: () => Graph
 }
 
-type Names = { readonly taken: Map<string, number> }
+/** Names across a graph and its bodies: how often each was asked for, and those that stand inside a body. */
+type Names = { readonly taken: Map<string, number>; readonly inner: Set<string> }
 
 /** A builder of an empty graph. */
 export function buildGraph(name: string): Builder {
-  return createBuilder(name, undefined, { taken: new Map() })
+  return createBuilder(name, undefined, { taken: new Map(), inner: new Set() })
 }
 
 /** A builder that goes on from a finished graph: its inputs, outputs, weights and nodes are there already. */
 export function extendGraph(graph: Graph): Builder {
-  const builder = createBuilder(graph.name, undefined, { taken: new Map() }, graph)
+  const builder = createBuilder(graph.name, undefined, { taken: new Map(), inner: new Set() }, graph)
   for (const { name } of graph.outputs) builder.output(name, builder.find(name))
   return builder
 }
@@ -82,8 +83,15 @@ function createBuilder(graphName: string, outer: Scope | undefined, names: Names
     return `${hint}_${count}`
   }
 
-  const define = (name: string, contents: Tensor): Value => {
+  /** ONNX forbids a body to use a name of the graphs around it, whichever came first. */
+  const claim = (name: string): void => {
+    if (outer) names.inner.add(name)
+    else if (names.inner.has(name)) throw new DuplicateNameError(graphName, name)
     names.taken.set(name, names.taken.get(name) ?? 1)
+  }
+
+  const define = (name: string, contents: Tensor): Value => {
+    claim(name)
     initializers.set(name, contents)
     return scope.define({ name, dtype: contents.dtype, dims: contents.dims }, { constant: contents })
   }
@@ -109,6 +117,7 @@ function createBuilder(graphName: string, outer: Scope | undefined, names: Names
     const results = outputCount === 1 ? [name] : Array.from({ length: outputCount }, (_, i) => unique(`${name}:${i}`))
     const node = { op, name, inputs: values, outputs: results, attributes } as Node
     const made = scope.add(node)
+    for (const result of results) claim(result)
     nodes.push(node)
     return made
   }
@@ -145,14 +154,15 @@ function createBuilder(graphName: string, outer: Scope | undefined, names: Names
   const builder = {
     ...(Object.fromEntries((Object.keys(arity) as OpType[]).map((op) => [op, emit(op)])) as unknown as Emitters),
     input: (name: string, dtype: DataType, dims: Shape): Value => {
+      claim(name)
       const value = scope.define({ name, dtype, dims })
-      names.taken.set(name, names.taken.get(name) ?? 1)
       inputs.push(value)
       return value
     },
     constant: define,
     output: (name: string, value: Value): void => {
       if (outputs.has(name)) throw new GraphError(`graph "${graphName}": output "${name}" is given twice`)
+      claim(name)
       outputs.set(name, value)
     },
     scope: inScope,
@@ -215,7 +225,7 @@ function createBuilder(graphName: string, outer: Scope | undefined, names: Names
     )
     return {
       name: graphName,
-      inputs,
+      inputs: [...inputs],
       outputs: results,
       initializers: Object.fromEntries([...initializers].filter(([name]) => used.has(name))),
       nodes: finished,
@@ -226,12 +236,28 @@ function createBuilder(graphName: string, outer: Scope | undefined, names: Names
     for (const { name, dtype, dims } of from.inputs) builder.input(name, dtype, dims)
     for (const [name, contents] of Object.entries(from.initializers)) define(name, contents)
     for (const node of from.nodes) {
-      for (const name of [node.name, ...node.outputs]) names.taken.set(name, names.taken.get(name) ?? 1)
+      reserve(node, names)
       scope.add(node)
       nodes.push(node)
     }
   }
   return builder as Builder
+}
+
+/** Marks the names of a finished node, and of all that its body holds, as taken. */
+function reserve(node: Node, names: Names): void {
+  for (const name of [node.name, ...node.outputs]) names.taken.set(name, names.taken.get(name) ?? 1)
+  const body = bodyOf(node)
+  if (!body) return
+  for (const name of [
+    ...body.inputs.map((input) => input.name),
+    ...Object.keys(body.initializers),
+    ...body.nodes.flatMap(({ outputs }) => outputs),
+  ]) {
+    names.taken.set(name, names.taken.get(name) ?? 1)
+    names.inner.add(name)
+  }
+  for (const inner of body.nodes) reserve(inner, names)
 }
 
 function isValue(operand: unknown): operand is Value {
@@ -266,5 +292,6 @@ function renameBody(node: Node, rename: (name: string) => string): Node['attribu
   const { body } = node.attributes
   if (freeNames(body).every((name) => rename(name) === name)) return node.attributes
   const nodes = body.nodes.map((inner) => ({ ...inner, inputs: inner.inputs.map(rename), attributes: renameBody(inner, rename) }) as Node)
-  return { ...node.attributes, body: { ...body, nodes } }
+  const outputs = body.outputs.map((output) => ({ ...output, name: rename(output.name) }))
+  return { ...node.attributes, body: { ...body, nodes, outputs } }
 }

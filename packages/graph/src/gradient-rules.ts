@@ -23,6 +23,8 @@ export type GradientContext<Op extends OpType = OpType> = {
  */
 export type GradientRule<Op extends OpType = OpType> = (context: GradientContext<Op>) => readonly ((() => Value) | undefined)[]
 
+const isFloat = ({ dtype }: { readonly dtype: string }): boolean => dtype.startsWith('float')
+
 /** Constant almost everywhere: no gradient flows. */
 const flat: GradientRule = () => []
 
@@ -42,8 +44,7 @@ export function fillLike(g: Builder, x: Value, fill: number): Value {
 
 /** dy spread over the axes that a reduction took away. */
 function unreduced({ g, x: [x], dy }: GradientContext, axes: readonly number[]): Value {
-  const kept = x!.dims.map((dim, axis) => (axes.includes(axis) ? 1 : typeof dim === 'string' ? -1 : dim))
-  const aligned = dy.dims.length === kept.length ? dy : g.Reshape(dy, kept)
+  const aligned = dy.dims.length === x!.dims.length ? dy : g.Unsqueeze(dy, axes)
   return g.Expand(
     aligned,
     axes.some((axis) => typeof x!.dims[axis] === 'string')
@@ -52,8 +53,9 @@ function unreduced({ g, x: [x], dy }: GradientContext, axes: readonly number[]):
   )
 }
 
+/** The axes of a reduction, counted from the front; none given are all. */
 function axesOf(x: Value, axes: readonly number[] | undefined): readonly number[] {
-  return axes?.map((axis) => normalizeAxis(axis, x.dims.length)) ?? x.dims.map((_, axis) => axis)
+  return axes?.length ? axes.map((axis) => normalizeAxis(axis, x.dims.length)) : x.dims.map((_, axis) => axis)
 }
 
 function constantIntegers(g: Builder, name: string | undefined): readonly number[] | undefined {
@@ -104,8 +106,8 @@ export const gradientRules: { readonly [Op in OpType]: GradientRule<Op> } = {
   Abs: ({ g, x: [x], dy }) => [() => g.Mul(dy, g.Sign(x!))],
   // d(a + b) = da + db
   Add: ({ dy }) => [() => dy, () => dy],
-  // linear: back in the input's type
-  Cast: ({ g, x: [x], dy }) => [() => g.Cast(dy, { to: x!.dtype })],
+  // linear between floats; flat through integers and bool
+  Cast: ({ g, node, x: [x], dy }) => ([x!, { dtype: node.attributes.to }].every(isFloat) ? [() => g.Cast(dy, { to: x!.dtype })] : []),
   // dx inside the bounds, d min below them, d max above
   Clip: ({ g, x: [x, min, max], dy }) => [
     () => {
@@ -177,7 +179,7 @@ export const gradientRules: { readonly [Op in OpType]: GradientRule<Op> } = {
   // d(a b) = b da + a db
   Mul: ({ g, x: [a, b], dy }) => [() => g.Mul(dy, b!), () => g.Mul(dy, a!)],
   Neg: ({ g, dy }) => [() => g.Neg(dy)],
-  // d a^b = b a^(b-1) da + a^b ln(a) db
+  // d a^b = b a^(b-1) da + a^b ln(a) db, the last for a > 0
   Pow: ({ g, x: [a, b], y, dy }) => [() => g.Mul(g.Mul(dy, b!), g.Pow(a!, g.Sub(b!, 1))), () => g.Mul(g.Mul(dy, y), g.Log(a!))],
   // d(1/x) = -dx / x^2
   Reciprocal: ({ g, y, dy }) => [() => g.Neg(g.Mul(dy, g.Mul(y, y)))],

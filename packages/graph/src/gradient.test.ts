@@ -80,6 +80,14 @@ describe('gradient', () => {
     }
   })
 
+  it('does not flow through integers', () => {
+    const g = buildGraph('rounded')
+    const x = g.input('x', 'float32', [2])
+    g.output('target', g.ReduceSum(g.Mul(g.Cast(g.Cast(x, { to: 'int32' }), { to: 'float32' }), 3.7), [], { keepdims: 0 }))
+    const { 'gradient/x': dx } = evaluate(gradient(g.build(), { of: 'target', wrt: ['x'] }), { x: vector(2.5, -1.5) })
+    expect(Array.from(dx!.data)).toEqual([0, 0])
+  })
+
   it('refuses a target that is not one float', () => {
     const g = buildGraph('wide')
     g.output('target', g.Exp(g.input('x', 'float32', [3])))

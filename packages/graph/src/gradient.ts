@@ -21,11 +21,16 @@ export function gradient(graph: Graph, { of, wrt }: { readonly of: string; reado
   return g.build()
 }
 
-/** The same inside a graph under construction (the body of a Loop, say): the values of d(of)/d(wrt). */
+/**
+ * The same inside a graph under construction (the body of a Loop, say): the values of d(of)/d(wrt). Paths through the graphs around it are not
+ * followed: what a body takes from outside counts as constant, unless it is one of `wrt` itself.
+ */
 export function differentiate(g: Builder, of: Value, wrt: readonly Value[]): readonly Value[] {
   if (!of.dtype.startsWith('float') || of.dims.some((dim) => dim !== 1)) {
     throw new GraphError(`gradient of "${of.name}": expected a single float, got ${of.dtype} ${formatShape(of.dims)}`)
   }
+  const whole = wrt.find(({ dtype }) => !dtype.startsWith('float'))
+  if (whole) throw new GraphError(`gradient with respect to "${whole.name}": expected a float, got ${whole.dtype}`)
   const forward = [...g.nodes]
   const active = dependents(forward, wrt)
   const gradientOf = new Map<string, Value>([[of.name, fillLike(g, of, 1)]])

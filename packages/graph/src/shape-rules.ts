@@ -76,6 +76,8 @@ function extent(dims: Shape): { size: number; names: string } {
 }
 
 function reshaped(node: Node, x: Value, target: Shape): Shape {
+  const open = target.filter((dim) => typeof dim === 'number' && dim < 0)
+  if (open.length > 1 || open.some((dim) => dim !== -1)) fail(node, 'sizes, one of them -1 at most', formatShape(target))
   const copied = target.map((dim, axis) => (dim === 0 ? (x.dims[axis] ?? fail(node, `an axis ${axis} to copy`, formatShape(x.dims))) : dim))
   const inferred = copied.indexOf(-1)
   const from = extent(x.dims)
@@ -229,6 +231,7 @@ export const shapeRules: { readonly [Op in OpType]: Rule<Op> } = {
     const [starts, ends] = [integers(context, 1, 'starts'), integers(context, 2, 'ends')]
     const axes = context.inputs[3] ? integers(context, 3, 'axes') : starts.map((_, i) => i)
     const steps = context.inputs[4] ? integers(context, 4, 'steps') : starts.map(() => 1)
+    if (steps.includes(0)) fail(context.node, 'steps other than 0', `[${steps}]`)
     const dims = [...x.dims]
     axes.forEach((named, i) => {
       const axis = axisOf(context.node, named, x)
@@ -260,7 +263,7 @@ export const shapeRules: { readonly [Op in OpType]: Rule<Op> } = {
   Transpose: (context) => {
     const x = input(context, 0)
     const perm = context.node.attributes.perm ?? x.dims.map((_, axis) => x.dims.length - 1 - axis)
-    if (perm.length !== x.dims.length || new Set(perm).size !== perm.length)
+    if ([...perm].sort((a, b) => a - b).some((axis, i) => axis !== i) || perm.length !== x.dims.length)
       fail(context.node, `a permutation of ${x.dims.length} axes`, `[${perm}]`)
     return [{ dtype: x.dtype, dims: perm.map((axis) => x.dims[axisOf(context.node, axis, x)]!) }]
   },
@@ -268,6 +271,9 @@ export const shapeRules: { readonly [Op in OpType]: Rule<Op> } = {
     const x = input(context, 0)
     const rank = x.dims.length + integers(context, 1, 'axes').length
     const added = new Set(integers(context, 1, 'axes').map((axis) => normalizeAxis(axis, rank)))
+    if (added.size + x.dims.length !== rank || [...added].some((axis) => axis < 0 || axis >= rank)) {
+      fail(context.node, `distinct axes of ${rank}`, `[${integers(context, 1, 'axes')}]`)
+    }
     const rest = [...x.dims]
     return [{ dtype: x.dtype, dims: Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : rest.shift()!)) }]
   },

@@ -20,9 +20,14 @@ export async function loadFlow(dir: string, options: LoadOptions = {}): Promise<
   try {
     // The encoder has settled what `auto` means.
     const decoder = await openSession(paths.decoder, { ...opening, device: encoder.device })
-    const flow = new Flow({ ...options, manifest, encoder, decoder })
-    progress_callback?.({ status: 'ready', name: manifest.name })
-    return flow
+    try {
+      const flow = new Flow({ ...options, manifest, encoder, decoder })
+      progress_callback?.({ status: 'ready', name: manifest.name })
+      return flow
+    } catch (error) {
+      await decoder.dispose()
+      throw error
+    }
   } catch (error) {
     await encoder.dispose()
     throw error

@@ -57,7 +57,6 @@ export async function benchmark({
   const optimizer = optimizerOf(recipe.training)
   const plain = { mean: new Float64Array(recipe.flow.dim), deviation: new Float64Array(recipe.flow.dim).fill(1) }
   const parameters = await initialize(flow.parameters, 0, async () => plain)
-  const indices = Uint32Array.from({ length: data.examples.dims[0]! }, (_, i) => i)
   const dim = recipe.flow.dim
 
   const training: Benchmark['training'][number][] = []
@@ -75,25 +74,22 @@ export async function benchmark({
     const graph = trainingGraph(flow, optimizer)
     const flopsPerStep = matrixFlops(graph, { batch, steps: 1 })
     const steps = Math.max(1, Math.round(trainingFlopsPerRun / flopsPerStep))
-    const epoch = batches({
-      examples: data.examples,
-      indices,
-      batchSize: batch,
-      seed: 0,
-      epoch: 0,
-      stepsPerRun: steps,
-      range: recipe.flow.dataRange,
-    })
-    const { result, seconds } = await timed(async () => epoch.next().value!)
-    const x = tensor('float32', [steps, batch, dim], result.x)
+    const runs = wholeRuns(data, batch, steps, recipe)
+    const making: number[] = []
+    let x = tensor('float32', [0, batch, dim])
     const learningRates = new Float64Array(steps).fill(recipe.training.learningRate)
-    const figure = await inTurns(await openPeak(batch, trainingFlopsPerRun, open), repeats, async () => {
+    const prepare = async (): Promise<void> => {
+      const { result, seconds } = await timed(async () => runs.next().value!)
+      making.push((seconds * 1000) / steps)
+      x = tensor('float32', [steps, batch, dim], result)
+    }
+    const train = async (): Promise<void> => {
       state = (await engine.train(state, { x, learningRates })).state
-    })
+    }
+    const figure = await inTurns(await openPeak(batch, trainingFlopsPerRun, open), repeats, train, prepare)
     const msPerStep = (figure.seconds * 1000) / steps
     training.push({ msPerStep, ...rates(batch, flopsPerStep, msPerStep, figure.peakGflops) })
-    const batchMs = (seconds * 1000) / steps
-    batching ??= { batch, msPerStep: batchMs, ofStep: batchMs / msPerStep }
+    batching ??= { batch, msPerStep: median(making), ofStep: median(making) / msPerStep }
     peakMemoryMiB ||= process.resourceUsage().maxRSS / 1024
   }
   await engine.dispose()
@@ -116,6 +112,16 @@ export async function benchmark({
   await session.dispose()
   const peakGflops = Math.max(...[...training, ...scoring].map((row) => row.peakGflops))
   return { device: engine.device, threads: threads ?? null, peakGflops, training, scoring, batches: batching!, peakMemoryMiB }
+}
+
+/** Batches of as many whole steps as a run takes, epoch after epoch: [steps, batch, dim]. */
+function* wholeRuns({ examples }: TrainingData, batchSize: number, steps: number, { flow }: Recipe): Generator<Float32Array> {
+  const indices = Uint32Array.from({ length: examples.dims[0]! }, (_, i) => i)
+  for (let epoch = 0; ; epoch++) {
+    for (const run of batches({ examples, indices, batchSize, seed: 0, epoch, stepsPerRun: steps, range: flow.dataRange })) {
+      if (run.steps === steps) yield run.x
+    }
+  }
 }
 
 function rates(batch: number, flops: number, ms: number, peakGflops: number): Figure {
@@ -157,10 +163,12 @@ async function inTurns(
   peak: Awaited<ReturnType<typeof openPeak>>,
   repeats: number,
   figure: () => Promise<void>,
+  prepare?: () => Promise<void>,
 ): Promise<{ seconds: number; peakGflops: number }> {
   const peaks: number[] = []
   const figures: number[] = []
   for (let turn = 0; turn <= repeats; turn++) {
+    await prepare?.()
     const reached = peak.flops / (await timed(peak.run)).seconds / 1e9
     const { seconds } = await timed(figure)
     if (turn === 0) continue

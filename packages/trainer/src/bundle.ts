@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { type Manifest, manifestVersion, parseManifest } from '@niceflow/core'
+import { type Manifest, manifestVersion, NiceflowError, parseManifest } from '@niceflow/core'
 import { decoderGraph, encoderGraph, graphMetadata, nice } from '@niceflow/flow'
 import { encodeModel, layoutWeights } from '@niceflow/graph'
-import { ensureFolder, exists, temporaryName, WriteError, writeAtomic } from './files.ts'
+import { ensureFolder, exists, temporaryName, WriteError, writeAtomic, writeError } from './files.ts'
 import type { Run } from './train.ts'
 import { versions } from './versions.ts'
 
@@ -68,13 +68,20 @@ export async function exportBundle(
     await ensureFolder(partial)
     for (const [file, chunks] of Object.entries(written)) await writeAtomic(join(partial, file), chunks)
     await writeAtomic(join(partial, manifestFile), formatManifest(manifest))
-    await rm(folder, { recursive: true, force: true })
-    await rename(partial, folder)
+    await replaceFolder(partial, folder)
   } catch (error) {
     await rm(partial, { recursive: true, force: true })
-    throw error
+    throw NiceflowError.is(error) ? error : writeError('folder', folder, error as NodeJS.ErrnoException)
   }
   return manifest
+}
+
+/** Puts a folder in another's place. The old one is there until the new one is. */
+async function replaceFolder(fresh: string, folder: string): Promise<void> {
+  const old = `${fresh}.old`
+  if (await exists(folder)) await rename(folder, old)
+  await rename(fresh, folder)
+  await rm(old, { recursive: true, force: true })
 }
 
 /** A folder is written where there is none or an empty one; a bundle is replaced when that is asked for, and nothing else ever. */

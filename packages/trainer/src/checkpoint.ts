@@ -4,7 +4,7 @@ import { NiceflowError, type Tensor } from '@niceflow/core'
 import type { ParameterValues } from '@niceflow/flow'
 import { readSafetensors, writeSafetensors } from '@niceflow/formats'
 import type { Recipe } from './config.ts'
-import { exists, writeAtomic } from './files.ts'
+import { exists, syncFolder, writeAtomic } from './files.ts'
 import type { DataFacts } from './training-data.ts'
 
 /** One epoch of a run. Log-likelihoods in nats on the data range, means over examples. */
@@ -62,6 +62,7 @@ export async function writeLast(folder: string, checkpoint: Checkpoint): Promise
   await writeCheckpoint(fresh, checkpoint)
   if (await exists(last)) await rename(last, join(folder, checkpointFiles.previous))
   await rename(fresh, last)
+  await syncFolder(folder)
 }
 
 /**
@@ -78,13 +79,21 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const remedy = 'give a checkpoint that niceflow train wrote'
   if (metadata.niceflow === undefined)
     throw new CheckpointError(`checkpoint ${path}: expected niceflow's state among its metadata, got none`, { remedy })
-  const state = JSON.parse(metadata.niceflow) as RunState
+  const state = parseState(metadata.niceflow, path)
   if (state.formatVersion !== 1) {
     throw new CheckpointError(`checkpoint ${path}: format version ${state.formatVersion}, this niceflow reads 1`, {
       remedy: 'update niceflow',
     })
   }
   return { state, arrays: tensors as Record<string, Tensor<'float32'>> }
+}
+
+function parseState(json: string, path: string): RunState {
+  try {
+    return JSON.parse(json) as RunState
+  } catch (cause) {
+    throw new CheckpointError(`checkpoint ${path}: its state is not JSON`, { cause, remedy: 'give a checkpoint that niceflow train wrote' })
+  }
 }
 
 /** The newest checkpoint of a run that can be resumed: `last`, or the one before it where a crash came between two renames. */

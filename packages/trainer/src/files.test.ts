@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { ensureFolder, finalName, temporaryName, writeAtomic } from './files.ts'
+import { ensureFolder, temporaryName, temporaryOf, writeAtomic } from './files.ts'
 import { temporaryFolder } from './tiny.fixture.ts'
 
 test('a file is written whole from text, bytes or pieces, and leaves nothing beside it', async () => {
@@ -27,7 +27,7 @@ test('a write that fails half-way leaves the earlier file, and no other', async 
   await expect(writeAtomic(path, pieces as unknown as Uint8Array[])).rejects.toMatchObject({
     name: 'WriteError',
     message: `file ${path} cannot be written: ENOSPC`,
-    remedy: 'free some space on the disk, then run the same command with --resume',
+    remedy: 'free some space on the disk, then run the command again (train goes on with --resume)',
   })
   expect(readFileSync(path, 'utf8')).toBe('earlier')
   expect(readdirSync(dir)).toEqual(['checkpoint'])
@@ -63,7 +63,7 @@ test('a folder is made with its parents, or taken as it is', async () => {
   expect(readdirSync(dir)).toEqual(['kept'])
 })
 
-test('finalName(temporaryName(path)) = path, and other names are no temporaries', () => {
-  expect(finalName(temporaryName('last.safetensors'))).toBe('last.safetensors')
-  expect(finalName('notes.tmp')).toBeUndefined()
+test('temporaryOf(temporaryName(path)) is the path and this process, and other names are no temporaries', () => {
+  expect(temporaryOf(temporaryName('last.safetensors'))).toEqual({ name: 'last.safetensors', pid: process.pid })
+  expect(temporaryOf('notes.tmp')).toBeUndefined()
 })

@@ -9,8 +9,8 @@ export class WriteError extends NiceflowError {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  ENOSPC: 'free some space on the disk, then run the same command with --resume',
-  EFBIG: 'raise the limit on file sizes, then run the same command with --resume',
+  ENOSPC: 'free some space on the disk, then run the command again (train goes on with --resume)',
+  EFBIG: 'raise the limit on file sizes, then run the command again (train goes on with --resume)',
   EACCES: 'choose a folder that you may write to',
   EROFS: 'choose a folder on a disk that can be written to',
   EPERM: 'choose a folder that you may write to',
@@ -19,7 +19,7 @@ const remedies: Readonly<Record<string, string>> = {
   EEXIST: 'choose a path that is not a file',
 }
 
-function writeError(what: string, path: string, cause: NodeJS.ErrnoException): WriteError {
+export function writeError(what: string, path: string, cause: NodeJS.ErrnoException): WriteError {
   const remedy = remedies[cause.code ?? '']
   return new WriteError(`${what} ${path} cannot be written: ${cause.code ?? cause.message}`, { cause, ...(remedy ? { remedy } : {}) })
 }
@@ -29,9 +29,10 @@ export function temporaryName(path: string): string {
   return `${path}.${process.pid}.tmp`
 }
 
-/** The name that a temporary file was to take, had its process not been killed; undefined for other files. */
-export function finalName(temporary: string): string | undefined {
-  return /^(.+)\.\d+\.tmp$/.exec(temporary)?.[1]
+/** The name that a temporary file is to take, and the process that writes it; undefined for other files. */
+export function temporaryOf(file: string): { readonly name: string; readonly pid: number } | undefined {
+  const [, name, pid] = /^(.+)\.(\d+)\.tmp$/.exec(file) ?? []
+  return name === undefined ? undefined : { name, pid: Number(pid) }
 }
 
 /**
@@ -59,7 +60,7 @@ export async function writeAtomic(path: string, contents: string | Uint8Array | 
 }
 
 /** Makes a rename last through a power cut. Not every system lets a folder be opened; there the rename alone must do. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r').catch(() => undefined)
   await folder?.sync().catch(() => undefined)
   await folder?.close()

@@ -62,6 +62,8 @@ export type FitOptions = {
   /** The run that this one goes on with, and the parameters of its best epoch. */
   readonly begun: Run | undefined
   readonly out?: string
+  /** Makes room in `out`: called when the first epoch is ready to be written. */
+  readonly beforeFirstWrite?: () => Promise<void>
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: TrainProgress) => void
 }
@@ -80,6 +82,7 @@ export async function fitFlow({
   start,
   begun,
   out,
+  beforeFirstWrite,
   signal,
   onProgress,
 }: FitOptions): Promise<Run> {
@@ -102,6 +105,7 @@ export async function fitFlow({
     best: { epoch: 0, validation: null },
   }
   let best = begun?.parameters ?? parametersOf(state)
+  const first = run.epoch + 1
   const timings = await knownTimings(out, run.epoch)
   const clock = stopwatch()
   onProgress?.({
@@ -146,6 +150,7 @@ export async function fitFlow({
     run = { ...run, epoch, step: state.step, history: [...run.history, record], best: improved ? { epoch, validation } : run.best }
     if (improved) best = parametersOf(state)
     if (out !== undefined) {
+      if (epoch === first) await beforeFirstWrite?.()
       if (improved) await writeCheckpoint(join(out, checkpointFiles.best), { state: run, arrays: best })
       if (training.saveEvery > 0 && epoch % training.saveEvery === 0) {
         await writeCheckpoint(join(out, snapshotFile(epoch)), { state: run, arrays: parametersOf(state) })
@@ -189,14 +194,16 @@ async function knownTimings(out: string | undefined, epochs: number): Promise<Ma
 
 function diverged(whose: string, value: number, out: string | undefined): DivergedError {
   return new DivergedError(`training diverged: the log-likelihood ${whose} is ${value}`, {
-    remedy: `lower --lr, add --warmup or raise --epsilon${out === undefined ? '' : `; the last good checkpoint is kept in ${out}`}`,
+    remedy: `train again with a lower --lr, a --warmup or a larger --epsilon${out === undefined ? '' : `, in another --out; the last good checkpoint is kept in ${out}`}`,
   })
 }
 
 function stopped(epoch: number, out: string | undefined): StoppedError {
   return new StoppedError(
     `training stopped in epoch ${epoch}`,
-    out === undefined ? {} : { remedy: `run the same command with --resume to go on from the end of epoch ${epoch - 1}` },
+    out === undefined
+      ? {}
+      : { remedy: `run the same command with --resume (and no --overwrite) to go on from the end of epoch ${epoch - 1}` },
   )
 }
 

@@ -16,6 +16,8 @@ export type MomentsOptions = {
   readonly data: TrainingData
   /** The examples to measure. */
   readonly indices: Uint32Array
+  /** Of the draws that dequantise them. */
+  readonly seed: number
   /** How many preprocessing steps the data have passed, and the parameters of these. */
   readonly steps: number
   readonly values: ParameterValues
@@ -23,7 +25,7 @@ export type MomentsOptions = {
 }
 
 /** Mean and standard deviation of each dimension of the dequantised data behind some preprocessing steps (Welford's running sums). */
-export async function measureMoments({ flow, data, indices, steps, values, open }: MomentsOptions): Promise<Moments> {
+export async function measureMoments({ flow, data, indices, seed, steps, values, open }: MomentsOptions): Promise<Moments> {
   const { dim, dataRange: range } = flow.config
   const session = steps > 0 ? await open(encodeModel({ graph: preprocessingGraph(flow, steps), metadata: {} }), 'evaluation') : undefined
   const mean = new Float64Array(dim)
@@ -31,7 +33,7 @@ export async function measureMoments({ flow, data, indices, steps, values, open 
   let count = 0
   for (let start = 0; start < indices.length; start += chunk) {
     const taken = indices.subarray(start, start + chunk)
-    const x = tensor('float32', [taken.length, dim], dequantize(data.examples, taken, { seed: 0, draw: 0, range }))
+    const x = tensor('float32', [taken.length, dim], dequantize(data.examples, taken, { seed, draw: 0, range }))
     const parameters = Object.fromEntries(Object.entries(values).filter(([name]) => session?.inputNames.includes(name)))
     const y = session ? (await session.run({ [ports.data]: x, ...parameters })).y!.data : x.data
     for (let row = 0; row < taken.length; row++) {

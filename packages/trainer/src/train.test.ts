@@ -1,7 +1,7 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readCheckpoint } from './checkpoint.ts'
+import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import type { TrainProgress } from './fit.ts'
 import { readHistory } from './history.ts'
 import { contentsOf, temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
@@ -48,7 +48,7 @@ test.each<[string, TrainOptions]>([
   expect(error).toMatchObject({
     name: 'StoppedError',
     message: 'training stopped in epoch 3',
-    remedy: 'run the same command with --resume to go on from the end of epoch 2',
+    remedy: 'run the same command with --resume (and no --overwrite) to go on from the end of epoch 2',
   })
   await train({ ...options, out: resumed, resume: true })
   expect(checkpoints(resumed)).toEqual(checkpoints(whole))
@@ -149,7 +149,7 @@ test('a likelihood that is no number stops the run, and keeps the last good chec
   await expect(diverging).rejects.toMatchObject({
     name: 'DivergedError',
     message: expect.stringMatching(/^training diverged: the log-likelihood of step 11 is (-Infinity|NaN)$/),
-    remedy: `lower --lr, add --warmup or raise --epsilon; the last good checkpoint is kept in ${out}`,
+    remedy: `train again with a lower --lr, a --warmup or a larger --epsilon, in another --out; the last good checkpoint is kept in ${out}`,
   })
   expect(checkpoints(out)).toEqual(good)
   expect((await readRun(out)).state.epoch).toBe(1)
@@ -203,4 +203,42 @@ test('more examples held out than there are, and a folder without a run, are ref
     'validation examples: expected an integer from 0 to 299, one less than the training examples, got 300',
   )
   await expect(readRun(temporaryFolder())).rejects.toMatchObject({ name: 'CheckpointError', remedy: 'check the path, or train first' })
+})
+
+test.each<[string, TrainOptions]>([
+  ['more held out than there is', tinyOptions({ training: { validation: 300 } })],
+  ['a rate that diverges at once', tinyOptions({ training: { learningRate: 1e4 } })],
+])('a run that cannot take its place leaves the one that it was to overwrite: %s', async (_, options) => {
+  const out = temporaryFolder()
+  await train({ ...tinyOptions(), out })
+  const files = contentsOf(out)
+  await expect(train({ ...options, out, overwrite: true })).rejects.toThrow()
+  expect(contentsOf(out)).toEqual(files)
+})
+
+test("a folder's own history.json is not taken for a run's", async () => {
+  const out = temporaryFolder()
+  writeFileSync(join(out, 'history.json'), 'mine')
+  const message = `run ${out}: the folder holds a history.json that is no run's`
+  await expect(train({ ...tinyOptions(), out, overwrite: true })).rejects.toMatchObject({ name: 'CheckpointError', message, usage: true })
+  expect(contentsOf(out)).toEqual({ 'history.json': Buffer.from('mine') })
+})
+
+test('the best weights of one run do not take the state of another that lies beside them', async () => {
+  const [out, other] = [temporaryFolder(), temporaryFolder()]
+  const { state } = await train({ ...tinyOptions(), out })
+  await train({ ...tinyOptions({ training: { seed: 5, epochs: 4 } }), out: other })
+  copyFileSync(join(other, 'last.safetensors'), join(out, 'last.safetensors'))
+  const read = await readRun(out)
+  expect(read.state.recipe).toEqual(state.recipe)
+  expect(read.state.epoch).toBe(state.best.epoch)
+})
+
+test('a checkpoint without moments is not gone on from', async () => {
+  const out = temporaryFolder()
+  await train({ ...tinyOptions({ training: { epochs: 2 } }), out })
+  const { state, arrays } = await readCheckpoint(join(out, 'best.safetensors'))
+  const config = tinyOptions({ training: { epochs: 2 } })
+  await writeCheckpoint(join(out, 'last.safetensors'), { state: { ...state, epoch: 1 }, arrays })
+  await expect(train({ ...config, out, resume: true })).rejects.toThrow(`run ${out}: its last checkpoint lacks the array "first_moment/`)
 })

@@ -17,7 +17,7 @@ import {
   readCheckpoint,
 } from './checkpoint.ts'
 import { optimizerOf, type PartialRecipe, type PresetName, presets, resolveRecipe } from './config.ts'
-import { ensureFolder, finalName } from './files.ts'
+import { ensureFolder, temporaryOf } from './files.ts'
 import { fitFlow, type TrainProgress } from './fit.ts'
 import { historyFile } from './history.ts'
 import { measureMoments } from './moments.ts'
@@ -52,7 +52,8 @@ export async function train(options: TrainOptions): Promise<Run> {
   const data = asTrainingData(options.data)
   const recipe = resolveRecipe(presets[options.preset ?? 'paper'], options.config ?? {}, data.examples.dims[1]!)
   const { out } = options
-  const begun = out === undefined ? undefined : await openRun(out, { recipe, data: dataFacts(data) }, options)
+  const folder = out === undefined ? undefined : await openRun(out, { recipe, data: dataFacts(data) }, options)
+  const begun = folder?.begun
   const resumed = begun && out !== undefined ? { state: begun.state, parameters: (await readRun(out)).parameters } : undefined
   if (resumed && resumed.state.epoch >= recipe.training.epochs) return resumed
 
@@ -66,9 +67,10 @@ export async function train(options: TrainOptions): Promise<Run> {
   const initial: ParameterValues =
     (begun && inOwnMemory(begun.arrays)) ??
     (await initialize(flow.parameters, recipe.training.seed, (steps, values) =>
-      measureMoments({ flow, data, indices: split.train, steps, values, open }),
+      measureMoments({ flow, data, indices: split.train, seed: recipe.training.seed, steps, values, open }),
     ))
   const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, initial[name] ?? tensor('float32', dims)]))
+  if (begun && out !== undefined) assertWhole(out, begun, [...Object.keys(arrays), ...flow.parameters.map(({ name }) => name)])
   const constants = Object.fromEntries(Object.entries(initial).filter(([name]) => !arrays[name]))
   const engine = await onnxRuntimeEngine(flow, optimizer, constants, open)
   try {
@@ -82,6 +84,7 @@ export async function train(options: TrainOptions): Promise<Run> {
       split,
       start: { step: begun?.state.step ?? 0, arrays },
       begun: resumed,
+      ...(folder ? { beforeFirstWrite: folder.clear } : {}),
     })
   } finally {
     await engine.dispose()
@@ -99,33 +102,69 @@ function inOwnMemory(arrays: ParameterValues): ParameterValues {
   return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, { ...array, data: array.data.slice() }]))
 }
 
-/** The checkpoint to go on from, if any, in a folder that is sure to be writable. */
-async function openRun(
-  out: string,
-  wanted: Pick<RunState, 'recipe' | 'data'>,
-  { resume, overwrite }: TrainOptions,
-): Promise<Checkpoint | undefined> {
+/** A checkpoint that lacks an array would go on from zeros. */
+function assertWhole(out: string, { arrays }: Checkpoint, names: readonly string[]): void {
+  const missing = names.find((name) => !arrays[name])
+  if (missing === undefined) return
+  throw new CheckpointError(`run ${out}: its last checkpoint lacks the array "${missing}"`, {
+    remedy: 'begin again with --overwrite, or in another --out',
+  })
+}
+
+type OpenedRun = {
+  /** The checkpoint to go on from, if any. */
+  readonly begun: Checkpoint | undefined
+  /** Removes what an earlier run left. Called when there is something to put in its place. */
+  readonly clear: () => Promise<void>
+}
+
+/** Looks into a run's folder, which is sure to be writable, and refuses one that is not for this run. It removes nothing yet. */
+async function openRun(out: string, wanted: Pick<RunState, 'recipe' | 'data'>, { resume, overwrite }: TrainOptions): Promise<OpenedRun> {
   await ensureFolder(out)
   const files = await readdir(out)
-  const isOurs = (name: string): boolean => isCheckpoint(name) || name === historyFile
-  const remove = async (names: readonly string[]): Promise<void> => {
-    for (const name of names) await rm(join(out, name))
-  }
-  await remove(files.filter((name) => isOurs(finalName(name) ?? '')))
-  if (resume) {
-    const last = await findLast(out)
-    if (last) assertSameRun(out, last.state, wanted)
-    return last
-  }
-  const old = files.filter(isOurs)
-  if (old.some(isCheckpoint) && !overwrite) {
+  const old = files.filter(isCheckpoint)
+  if (old.length > 0 && !resume && !overwrite) {
     throw new CheckpointError(`run ${out}: the folder holds a run already`, {
       remedy: '--resume goes on with it, --overwrite begins again',
       usage: true,
     })
   }
-  await remove(old)
-  return undefined
+  if (old.length === 0 && files.includes(historyFile)) {
+    throw new CheckpointError(`run ${out}: the folder holds a ${historyFile} that is no run's`, {
+      remedy: 'give another --out',
+      usage: true,
+    })
+  }
+  const begun = resume ? await findLast(out) : undefined
+  if (begun) assertSameRun(out, begun.state, wanted)
+  const leftovers = files.filter(isLeftover)
+  // What a run resumes from goes first: half a removal then looks like no run, not like a broken one.
+  const gone = begun
+    ? leftovers
+    : [...leftovers, ...resumable.filter((name) => old.includes(name)), ...old, ...(old.length > 0 ? [historyFile] : [])]
+  return {
+    begun,
+    clear: async () => {
+      for (const name of gone) await rm(join(out, name), { force: true })
+    },
+  }
+}
+
+const resumable: readonly string[] = [checkpointFiles.last, checkpointFiles.previous]
+
+/** A temporary file of a run whose process is no more. */
+function isLeftover(file: string): boolean {
+  const temporary = temporaryOf(file)
+  return temporary !== undefined && (isCheckpoint(temporary.name) || temporary.name === historyFile) && !isAlive(temporary.pid)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 /**
@@ -135,6 +174,12 @@ async function openRun(
 export async function readRun(folder: string): Promise<Run> {
   const { state, arrays } = await readCheckpoint(join(folder, checkpointFiles.best))
   const last = await findLast(folder)
-  // A crash between the two writes of an epoch leaves the best one epoch ahead.
-  return { state: last && last.state.epoch >= state.epoch ? last.state : state, parameters: arrays }
+  // A crash between the two writes of an epoch leaves the best one epoch ahead, and files of two runs may lie side by side.
+  return { state: last && continues(last.state, state) ? last.state : state, parameters: arrays }
+}
+
+/** Whether one state is of the same run as another, and as far or farther. */
+function continues(later: RunState, earlier: RunState): boolean {
+  const facts = ({ recipe, data, history }: RunState, epochs: number): string => JSON.stringify([recipe, data, history.slice(0, epochs)])
+  return later.epoch >= earlier.epoch && facts(later, earlier.epoch) === facts(earlier, earlier.epoch)
 }

@@ -69,7 +69,11 @@ export const trainCommand: Command = command(
         coerce: numberFlag('sample-size', 1),
         describe: `Also draw so many samples of the best epoch into ${samplesFile} of --out`,
       })
-      .option('limit', { requiresArg: true, coerce: numberFlag('limit', 2), describe: 'Train on the first N examples only; for trials' })
+      .option('limit', {
+        requiresArg: true,
+        coerce: numberFlag('limit', 2),
+        describe: 'Use only the first N training examples, held-out ones (--validation) included; for trials',
+      })
       .example('$0 train --dataset mnist --out runs/mnist --preset quick', 'a model in minutes')
       .example('$0 train --dataset mnist --out runs/mnist --preset quick --resume', 'go on with it')
       .example('$0 train --config mnist.json --out runs/mnist --lr 5e-4', 'a config file, and a change to it'),
