@@ -1,4 +1,4 @@
-import { streamKey, type Tensor, tensor, uniform } from '@niceflow/core'
+import { sizeOf, streamKey, type Tensor, tensor, uniform } from '@niceflow/core'
 import { extendGraph } from './builder.ts'
 import type { OperatorCase } from './cases.test-data.ts'
 import type { Graph, Node } from './ir.ts'
@@ -25,7 +25,9 @@ export function targetGraph(
     initializers: Object.fromEntries(given.filter(({ i }) => constantInputs.includes(i)).map(({ input, value }) => [value.name, input])),
     nodes: [{ op, name: 'node', inputs: names, outputs, attributes } as Node],
   })
-  const weights = made.map(({ dims }, i) => tensor('float32', dims as number[], uniform(streamKey(3, 'probe', i), size(dims as number[]))))
+  const weights = made.map(({ dims }, i) =>
+    tensor('float32', dims as number[], uniform(streamKey(3, 'probe', i), sizeOf(dims as number[]))),
+  )
   const sums = made.map((y, i) =>
     g.ReduceSum(g.Mul(g.Cast(y, { to: 'float32' }), g.constant(`w${i}`, weights[i]!)), undefined, { keepdims: 0 }),
   )
@@ -36,5 +38,3 @@ export function targetGraph(
   const wrt = given.filter(({ input, i }) => !constantInputs.includes(i) && input.dtype.startsWith('float')).map(({ value }) => value.name)
   return { graph: g.build(), wrt, weights }
 }
-
-const size = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)

@@ -34,7 +34,7 @@ export type Verification = {
  * Proves a bundle: the checksum of every file, the round trip, and the runtime's scores against the exported file interpreted in float64.
  * @param flow the bundle, loaded
  * @param x examples on the data range, float32 [n, dim]
- * @throws InvalidBundleError for a file that changed; VerificationError for a figure beyond its bound
+ * @throws InvalidBundleError for a graph or weights that changed; VerificationError for any other file that did, or a figure beyond its bound
  */
 export async function verifyBundle(
   folder: string,
