@@ -25,6 +25,7 @@ it('exports tensors, random numbers, likelihoods, the manifest and the base erro
       "quantiles",
       "rows",
       "sizeOf",
+      "storageTypes",
       "streamKey",
       "tensor",
       "uniform",

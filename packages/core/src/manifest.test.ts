@@ -54,6 +54,7 @@ describe('parseManifest', () => {
     [['calibration'], null],
     [['variants'], {}],
     [['variants', 'q8'], { encoder: 'encoder_q8.onnx', decoder: 'decoder_q8.onnx', weights: 'weights_q8.bin' }],
+    [['storageCost'], { split: 'validation', examples: 10_000, nats: { q8: { mean: 0.5, standardError: 0.01 } } }],
   ])('takes %j of %j', (path, value) => {
     const json = changed(path, value)
     expect(parseManifest(json, 'flow.json')).toEqual(JSON.parse(json))
@@ -99,6 +100,7 @@ describe('parseManifest', () => {
     [['provenance', 'datasetSha256'], 'mnist'],
     [['evaluation', 'logLikelihood', 'mean'], null],
     [['calibration', 'quantiles'], [[0.5]]],
+    [['storageCost'], { split: 'validation', examples: 10_000, nats: { int4: { mean: 0.5, standardError: 0.01 } } }],
   ])('refuses %j of %j, naming the field', (path, value) => {
     // A field within a field that is missing or not whole is named by what holds it.
     const named = path.map((_, depth) => path.slice(0, depth + 1).join('.')).join('|')

@@ -9,8 +9,9 @@ export const graphNames = ['encoder', 'decoder'] as const
 /** A graph of a bundle. Ports: encoder `x` -> `z`, `log_likelihood`; decoder `z` -> `x`. */
 export type GraphName = (typeof graphNames)[number]
 
+export const storageTypes = ['fp32', 'fp16', 'q8'] as const
 /** How a bundle stores its weights; arithmetic is float32 whatever it says. */
-export type StorageType = 'fp32' | 'fp16' | 'q8'
+export type StorageType = (typeof storageTypes)[number]
 
 /** The file of each graph and the one that holds the weights they share. */
 export type Variant = { readonly [G in GraphName]: string } & { readonly weights: string }
@@ -55,6 +56,16 @@ export type Evaluation = {
 /** Held-out quantiles: pairs of a probability and the nats below which that share of examples lies. */
 export type Calibration = { readonly split: string; readonly examples: number; readonly quantiles: readonly (readonly [number, number])[] }
 
+/**
+ * What storing the weights of a run costs: the nats of log-likelihood that held-out examples lose against its own float32 parameters, in mean,
+ * with the standard error of the paired differences.
+ */
+export type StorageCost = {
+  readonly split: string
+  readonly examples: number
+  readonly nats: { readonly [D in StorageType]?: { readonly mean: number; readonly standardError: number } | undefined }
+}
+
 /** The contents of a bundle's `flow.json`. */
 export type Manifest = {
   readonly formatVersion: typeof manifestVersion
@@ -69,6 +80,8 @@ export type Manifest = {
   readonly provenance: Provenance
   readonly evaluation: Evaluation | null
   readonly calibration: Calibration | null
+  /** Absent where no held-out examples were at hand, and in bundles of older versions. */
+  readonly storageCost?: StorageCost | undefined
 }
 
 const finite = z.number()
@@ -76,7 +89,8 @@ const count = z.int().check(z.positive())
 const pair = z.tuple([finite, finite])
 const fileName = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected a plain file name inside the bundle folder'))
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits'))
-const storage = z.enum(['fp32', 'fp16', 'q8'])
+const estimate = z.object({ mean: finite, standardError: finite })
+const storage = z.enum(storageTypes)
 
 const schema: z.ZodMiniType<Manifest> = z.object({
   formatVersion: z.literal(manifestVersion),
@@ -109,11 +123,12 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       examples: count,
       draws: count,
       seed: z.int(),
-      logLikelihood: z.object({ mean: finite, standardError: finite }),
+      logLikelihood: estimate,
       bitsPerDim: z.nullable(finite),
     }),
   ),
   calibration: z.nullable(z.object({ split: z.string(), examples: count, quantiles: z.array(pair) })),
+  storageCost: z.optional(z.object({ split: z.string(), examples: count, nats: z.partialRecord(storage, estimate) })),
 })
 
 export class InvalidManifestError extends NiceflowError {

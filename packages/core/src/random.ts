@@ -7,7 +7,16 @@
  */
 
 /** What a draw is for. The numbers are part of the format of reproducible runs: never change one. */
-export const purposes = { dequantization: 1, shuffle: 2, split: 3, initialization: 4, sample: 5, probe: 6 } as const
+export const purposes = {
+  dequantization: 1,
+  shuffle: 2,
+  split: 3,
+  initialization: 4,
+  sample: 5,
+  probe: 6,
+  augmentation: 7,
+  dropout: 8,
+} as const
 export type Purpose = keyof typeof purposes
 
 /** A key of the generator: two 32-bit words. */

@@ -1,4 +1,5 @@
 import { type DataRange, dequantizeRow, InvalidValueError, permutation, rows, streamKey } from '@niceflow/core'
+import { drawMove, type ImageShift, moveImage } from './image-shift.ts'
 import type { Examples, Selection } from './split.ts'
 
 export type DequantizeOptions = {
@@ -6,6 +7,8 @@ export type DequantizeOptions = {
   /** Which draw of the same example: the epoch in training, 0, 1, … in evaluation. */
   readonly draw: number
   readonly range: DataRange
+  /** Moves images first; they stay where they are when left out. */
+  readonly imageShift?: ImageShift | undefined
 }
 
 /**
@@ -13,15 +16,18 @@ export type DequantizeOptions = {
  * @param indices rows of `examples`; an example's draws are keyed on its index, so they do not depend on the others
  * @returns float32 [indices.length, dim]
  */
-export function dequantize(examples: Examples, indices: Uint32Array, { seed, draw, range }: DequantizeOptions): Float32Array {
+export function dequantize(examples: Examples, indices: Uint32Array, { seed, draw, range, imageShift }: DequantizeOptions): Float32Array {
   const [count, dim] = examples.dims as [number, number]
   const out = new Float32Array(indices.length * dim)
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i]!
     if (index >= count) throw new InvalidValueError({ what: 'index of an example', expected: `less than ${count}`, got: index })
     const row = rows(examples, index, index + 1)
-    if (row.dtype === 'uint8') dequantizeRow(row.data, streamKey(seed, 'dequantization', index, draw), range, out, i * dim)
-    else out.set(row.data, i * dim)
+    const move = imageShift && drawMove(streamKey(seed, 'augmentation', index, draw), imageShift.pixels)
+    const moved = <Row extends Uint8Array | Float32Array>(image: Row, black: number): Row =>
+      move ? moveImage(image, imageShift.shape, move, black) : image
+    if (row.dtype === 'uint8') dequantizeRow(moved(row.data, 0), streamKey(seed, 'dequantization', index, draw), range, out, i * dim)
+    else out.set(moved(row.data, range[0]), i * dim)
   }
   return out
 }
@@ -33,8 +39,7 @@ export type BatchOptions = Selection & {
   readonly epoch: number
   /** Training steps that share one run. */
   readonly stepsPerRun: number
-  readonly range: DataRange
-}
+} & Pick<DequantizeOptions, 'range' | 'imageShift'>
 
 /** The input of one run of the training engine: `x` is float32 [steps, batch, dim]. */
 export type BatchRun = { readonly x: Float32Array; readonly steps: number; readonly batch: number }
@@ -53,10 +58,19 @@ export function batches(options: BatchOptions): Generator<BatchRun, void, undefi
   return runs(options)
 }
 
-function* runs({ examples, indices, batchSize, seed, epoch, stepsPerRun, range }: BatchOptions): Generator<BatchRun, void, undefined> {
+function* runs({
+  examples,
+  indices,
+  batchSize,
+  seed,
+  epoch,
+  stepsPerRun,
+  range,
+  imageShift,
+}: BatchOptions): Generator<BatchRun, void, undefined> {
   const order = permutation(streamKey(seed, 'shuffle', epoch), indices.length).map((i) => indices[i]!)
   const run = (start: number, end: number, batch: number): BatchRun => {
-    const x = dequantize(examples, order.subarray(start, end), { seed, draw: epoch, range })
+    const x = dequantize(examples, order.subarray(start, end), { seed, draw: epoch, range, imageShift })
     return { x, steps: (end - start) / batch, batch }
   }
   const whole = order.length - (order.length % batchSize)

@@ -1,4 +1,5 @@
 export * from './batches.ts'
 export * from './catalogue.ts'
+export type { ImageShift } from './image-shift.ts'
 export * from './load.ts'
 export * from './split.ts'

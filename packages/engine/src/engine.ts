@@ -11,6 +11,8 @@ export type TrainingRun = {
   readonly x: Tensor<'float32'>
   /** One for each step. */
   readonly learningRates: ArrayLike<number>
+  /** Other draws that the training graph takes, by name: dropout's. */
+  readonly draws?: Readonly<Record<string, Tensor<'float32'>>>
 }
 
 /**

@@ -24,7 +24,11 @@ const [steps, batch] = [4, 8]
 const x = tensor('float32', [steps, batch, config.dim], uniform(streamKey(2, 'probe', 0), steps * batch * config.dim))
 const learningRates = [1e-2, 5e-3, 2e-3, 1e-3]
 
-const moments = { mean: new Float64Array(config.dim).fill(0.5), deviation: new Float64Array(config.dim).fill(0.3) }
+const moments = {
+  mean: new Float64Array(config.dim).fill(0.5),
+  deviation: new Float64Array(config.dim).fill(0.3),
+  cells: new Float64Array(10).fill(0.1),
+}
 const values = await initialize(flow.parameters, 7, async () => moments)
 const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, values[name] ?? tensor('float32', dims)]))
 const constants: ParameterValues = Object.fromEntries(Object.entries(values).filter(([name]) => !arrays[name]))

@@ -7,6 +7,7 @@ import {
   type ParameterValues,
   ports,
   stateArrays,
+  type TrainingGraphOptions,
   trainingGraph,
 } from '@niceflow/flow'
 import { encodeModel, type Graph } from '@niceflow/graph'
@@ -25,16 +26,17 @@ export async function onnxRuntimeEngine(
   optimizer: Optimizer,
   constants: ParameterValues,
   openSession: OpenSession,
+  options: TrainingGraphOptions = {},
 ): Promise<Engine> {
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
-  const training = await open(trainingGraph(flow, optimizer), 'training')
+  const training = await open(trainingGraph(flow, optimizer, options), 'training')
   const evaluation = await open(evaluationGraph(flow), 'evaluation').catch(async (error: unknown) => {
     await training.dispose()
     throw error
   })
   const arrays = stateArrays(flow, optimizer)
 
-  const train = async (state: TrainingState, { x, learningRates }: TrainingRun): ReturnType<Engine['train']> => {
+  const train = async (state: TrainingState, { x, learningRates, draws }: TrainingRun): ReturnType<Engine['train']> => {
     const steps = learningRates.length
     if (x.dims[0] !== steps)
       throw new InvalidValueError({ what: 'learning rates', expected: `one for each of ${x.dims[0]} steps`, got: steps })
@@ -50,7 +52,9 @@ export async function onnxRuntimeEngine(
           ),
         ] as const,
     )
-    const outputs = await training.run(usedBy(training, { [ports.data]: x, ...Object.fromEntries(scalars), ...constants, ...state.arrays }))
+    const outputs = await training.run(
+      usedBy(training, { [ports.data]: x, ...draws, ...Object.fromEntries(scalars), ...constants, ...state.arrays }),
+    )
     const next = arrays.map(({ name }) => [name, outputs[nextName(name)] as Tensor<'float32'>] as const)
     return {
       state: { step: state.step + steps, arrays: Object.fromEntries(next) },

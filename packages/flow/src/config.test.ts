@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { flowWarnings, paperMnist, parseFlowConfig } from './config.ts'
 import { nice } from './nice.ts'
 import { parameterCount } from './parameters.ts'
-import { partitionOf } from './partition.ts'
+import { partitionOf, partitionsOf } from './partition.ts'
 
 describe('a flow configuration', () => {
   it("of the paper's MNIST model has 19,158,352 parameters", () => {
@@ -12,7 +12,10 @@ describe('a flow configuration', () => {
   it.each([
     [{ dim: 1 }, 'flow config: dim: expected at least 2 dimensions: a coupling layer needs two halves, got 1'],
     [{ couplings: 0 }, 'flow config: couplings: Too small: expected number to be >0, got 0'],
-    [{ law: 'quadratic' }, 'flow config: law: Invalid option: expected one of "additive"|"multiplicative"|"affine", got "quadratic"'],
+    [
+      { law: 'quadratic' },
+      'flow config: law: Invalid option: expected one of "additive"|"multiplicative"|"affine"|"histogram", got "quadratic"',
+    ],
     [{ dataRange: [1, 0] }, 'flow config: dataRange: expected low < high, got [1,0]'],
     [{ partition: [3, 3] }, 'flow config: partition: expected 1 to 783 distinct indices below 784, got [3,3]'],
     [{ partition: [784] }, 'flow config: partition: expected 1 to 783 distinct indices below 784, got [784]'],
@@ -23,7 +26,7 @@ describe('a flow configuration', () => {
     ],
     [
       { preprocessing: [{ kind: 'logit', alpha: 0.1 }], dataRange: [-1, 1] },
-      'flow config: preprocessing: expected logit first, of data on [0, 1], got [logit] of data on [-1,1]',
+      'flow config: preprocessing: expected equalize, then logit, before all else, of data on [0, 1], got [logit] of data on [-1,1]',
     ],
   ])('refuses %j', (changes, message) => {
     expect(() => parseFlowConfig({ ...paperMnist, ...changes })).toThrow(message)
@@ -40,5 +43,14 @@ describe('a partition', () => {
     expect(partitionOf({ dim: 5, partition: 'even-odd' })).toEqual({ first: [0, 2, 4], second: [1, 3] })
     expect(partitionOf({ dim: 5, partition: 'halves' })).toEqual({ first: [0, 1, 2], second: [3, 4] })
     expect(partitionOf({ dim: 4, partition: [3, 0] })).toEqual({ first: [3, 0], second: [1, 2] })
+  })
+
+  it('is the same for all couplings, or dyadic: then any two dimensions are parted by some coupling', () => {
+    expect(partitionsOf({ dim: 4, partition: 'halves', couplings: 3 })).toEqual(Array(3).fill({ first: [0, 1], second: [2, 3] }))
+    const dyadic = partitionsOf({ dim: 5, partition: 'dyadic', couplings: 4 })
+    expect(dyadic[0]).toEqual({ first: [0, 2, 4], second: [1, 3] })
+    expect(dyadic[1]).toEqual({ first: [0, 1, 4], second: [2, 3] })
+    expect(dyadic[2]).toEqual({ first: [0, 1, 2, 3], second: [4] })
+    expect(dyadic[3]).toBe(dyadic[0])
   })
 })

@@ -1,4 +1,4 @@
-import { NiceflowError } from '@niceflow/core'
+import { NiceflowError, pixelLevels } from '@niceflow/core'
 import * as z from 'zod'
 
 /**
@@ -12,12 +12,18 @@ export type FlowConfig = {
   readonly dataRange: readonly [low: number, high: number]
   /** Bijections between the data and the first coupling. */
   readonly preprocessing: readonly Preprocessing[]
-  /** I1, the first half: the even 0-based indices (the paper's odd 1-based ones), the first half of the vector, or any list of indices. */
-  readonly partition: 'even-odd' | 'halves' | readonly number[]
+  /**
+   * I1, the first half: the even 0-based indices (the paper's odd 1-based ones), the first half of the vector, or any list of indices.
+   * `dyadic`: those whose binary digit number i is 0, for the i-th coupling (from 0, beginning again after the last digit), so that any two
+   * dimensions are parted by some coupling.
+   */
+  readonly partition: 'even-odd' | 'halves' | 'dyadic' | readonly number[]
   /** Which half passes the first coupling unchanged; from there they alternate. */
   readonly start: 'first' | 'second'
   readonly couplings: number
-  readonly law: 'additive' | 'multiplicative' | 'affine'
+  readonly law: 'additive' | 'multiplicative' | 'affine' | 'histogram'
+  /** Bins of a dimension's conditional density, where the law is `histogram`. */
+  readonly bins: number
   /**
    * What a coupling's shifts are measured in: `one`, the data's own unit, or each dimension's `deviation`. The functions are the same, but an
    * optimizer's step then moves a pixel that hardly varies by hardly anything.
@@ -31,8 +37,14 @@ export type FlowConfig = {
   readonly prior: 'logistic' | 'gaussian'
 }
 
-/** `logit`: x -> logit(alpha + (1 - 2 alpha) x) on [0, 1]; `standardize`: per-dimension mean 0 and deviation 1 of the training data. */
-export type Preprocessing = { readonly kind: 'logit'; readonly alpha: number } | { readonly kind: 'standardize' }
+/**
+ * `equalize`: bins of equal mass over all training data become bins of equal width on [0, 1]; `logit`: x -> logit(alpha + (1 - 2 alpha) x) on
+ * [0, 1]; `standardize`: per-dimension mean 0 and deviation 1 of the training data.
+ */
+export type Preprocessing =
+  | { readonly kind: 'equalize'; readonly bins: number }
+  | { readonly kind: 'logit'; readonly alpha: number }
+  | { readonly kind: 'standardize' }
 
 const count = z.int().positive()
 
@@ -41,14 +53,16 @@ const schema = z.strictObject({
   dataRange: z.tuple([z.number(), z.number()]).refine(([low, high]) => low < high, 'expected low < high'),
   preprocessing: z.array(
     z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('equalize'), bins: z.int().min(2).max(pixelLevels) }),
       z.strictObject({ kind: z.literal('logit'), alpha: z.number().gt(0).lt(0.5) }),
       z.strictObject({ kind: z.literal('standardize') }),
     ]),
   ),
-  partition: z.union([z.enum(['even-odd', 'halves']), z.array(z.int().nonnegative()).nonempty()]),
+  partition: z.union([z.enum(['even-odd', 'halves', 'dyadic']), z.array(z.int().nonnegative()).nonempty()]),
   start: z.enum(['first', 'second']),
   couplings: count,
-  law: z.enum(['additive', 'multiplicative', 'affine']),
+  law: z.enum(['additive', 'multiplicative', 'affine', 'histogram']),
+  bins: z.int().min(2),
   shiftUnit: z.enum(['one', 'deviation']),
   hiddenLayers: z.int().nonnegative(),
   hiddenDim: count,
@@ -81,9 +95,13 @@ export function parseFlowConfig(value: unknown): FlowConfig {
   const result = schema.safeParse(value)
   if (!result.success) refuse('flow config', value, result.error)
   const { dim, partition, preprocessing, dataRange } = result.data
-  if (preprocessing.some(({ kind }, i) => kind === 'logit' && (i > 0 || dataRange[0] < 0 || dataRange[1] > 1))) {
+  const onUnit = dataRange[0] >= 0 && dataRange[1] <= 1
+  const misplaced = preprocessing.some(
+    ({ kind }, i) => (kind === 'equalize' && i > 0) || (kind === 'logit' && i > 0 && preprocessing[i - 1]!.kind !== 'equalize'),
+  )
+  if (misplaced || (!onUnit && preprocessing.some(({ kind }) => kind !== 'standardize'))) {
     throw new InvalidConfigError(
-      `flow config: preprocessing: expected logit first, of data on [0, 1], got [${preprocessing.map(({ kind }) => kind)}] of data on [${dataRange}]`,
+      `flow config: preprocessing: expected equalize, then logit, before all else, of data on [0, 1], got [${preprocessing.map(({ kind }) => kind)}] of data on [${dataRange}]`,
       { usage: true },
     )
   }
@@ -107,6 +125,7 @@ export const paperMnist: FlowConfig = {
   start: 'first',
   couplings: 4,
   law: 'additive',
+  bins: 10,
   shiftUnit: 'one',
   hiddenLayers: 5,
   hiddenDim: 1000,

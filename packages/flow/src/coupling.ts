@@ -1,8 +1,10 @@
 import type { Builder, Value } from '@niceflow/graph'
 import type { FlowConfig } from './config.ts'
-import { mlp } from './mlp.ts'
+import { distribution, logDensity, massesOf, quantile } from './histogram.ts'
+import { mlp, type OnHidden } from './mlp.ts'
 import type { Parameter, Weights } from './parameters.ts'
 import type { Halves, Partition } from './partition.ts'
+import { priors } from './prior.ts'
 import { sumOverDims } from './sum.ts'
 
 /**
@@ -10,7 +12,9 @@ import { sumOverDims } from './sum.ts'
  * `m` holds one array [batch, d] for each number that the law takes for a dimension.
  */
 type CouplingLaw = {
-  readonly takes: readonly ('exponent' | 'shift')[]
+  readonly takes: readonly ('exponent' | 'shift' | 'masses')[]
+  /** What the network sees of the passing half; the half itself when left out. */
+  readonly sees?: (g: Builder, a: Value) => Value
   readonly forward: (g: Builder, b: Value, m: readonly Value[]) => { readonly y: Value; readonly logDet?: Value }
   readonly inverse: (g: Builder, y: Value, m: readonly Value[]) => Value
 }
@@ -35,15 +39,43 @@ const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
     forward: (g, b, [s, t]) => ({ y: g.Add(g.Mul(b, g.Exp(s!)), t!), logDet: sumOverDims(g, s!) }),
     inverse: (g, y, [s, t]) => g.Mul(g.Sub(y, t!), g.Exp(g.Neg(s!))),
   },
+  /**
+   * y = logit(F(sigmoid(b))), F the distribution function of a histogram on [0, 1] with masses p; log|det| = sum ln F'(u) + ln u (1 - u) -
+   * ln v (1 - v), u = sigmoid(b), v = F(u). A dimension whose histogram is its conditional density comes out standard logistic.
+   */
+  histogram: {
+    takes: ['masses'],
+    sees: (g, a) => g.Sigmoid(a),
+    forward: (g, b, [p]) => {
+      const u = g.Sigmoid(b)
+      const [lnV, lnRest] = logits(g, distribution(g, u, p!))
+      const logSlope = g.Sub(logDensity(g, u, p!), g.Add(lnV, lnRest))
+      return { y: g.Sub(lnV, lnRest), logDet: g.Add(sumOverDims(g, logSlope), priors.logistic.logDensity(g, b)) }
+    },
+    inverse: (g, y, [p]) => {
+      const [lnU, lnRest] = logits(g, quantile(g, g.Sigmoid(y), p!))
+      return g.Sub(lnU, lnRest)
+    },
+  },
+}
+
+/** How near to 0 and 1 a probability counts: float32 has no digits beyond for the nearer of ln v and ln(1 - v). */
+const margin = 2 ** -23
+
+/** ln v and ln(1 - v). */
+function logits(g: Builder, v: Value): readonly [Value, Value] {
+  const inside = g.Clip(v, margin, 1 - margin)
+  return [g.Log(inside), g.Log(g.Sub(1, inside))]
 }
 
 /** One coupling layer: the passing half goes through unchanged and moves the other. */
 export type Coupling = {
   readonly name: string
+  readonly partition: Partition
   readonly passes: keyof Partition
   readonly parameters: readonly Parameter[]
   /** h -> y with y_pass = h_pass, y_move = g(h_move; m(h_pass)); `logDet` [batch] in nats, absent where it is 0. */
-  readonly forward: (g: Builder, h: Halves, weights: Weights) => { readonly y: Halves; readonly logDet?: Value }
+  readonly forward: (g: Builder, h: Halves, weights: Weights, onHidden?: OnHidden) => { readonly y: Halves; readonly logDet?: Value }
   /** The exact inverse: the same m, since the passing half is there unchanged. */
   readonly inverse: (g: Builder, y: Halves, weights: Weights) => Halves
 }
@@ -53,7 +85,15 @@ export function coupling(name: string, passes: keyof Partition, partition: Parti
   const moves = passes === 'first' ? 'second' : 'first'
   const moved = partition[moves].length
   const law = laws[config.law]
-  const network = mlp(name, partition[passes].length, law.takes.length * moved, config)
+  /** Numbers that the network gives for a dimension. */
+  const sizes = { exponent: 1, shift: 1, masses: config.bins } as const satisfies Record<CouplingLaw['takes'][number], number>
+  const outputs = law.takes.map((kind) => sizes[kind] * moved)
+  const network = mlp(
+    name,
+    partition[passes].length,
+    outputs.reduce((sum, size) => sum + size),
+    config,
+  )
 
   /** Exponents are bounded by tanh times a learnt scale; shifts may be measured in deviations of the data. */
   const exponentBound: Parameter = { name: `${name}/exponent_bound`, dims: [moved], initial: { fill: 1 }, trainable: true }
@@ -66,33 +106,28 @@ export function coupling(name: string, passes: keyof Partition, partition: Parti
   const inDeviations = config.shiftUnit === 'deviation'
   const read = {
     exponent: (g: Builder, raw: Value, weights: Weights): Value => g.Mul(g.Tanh(raw), weights(exponentBound.name)),
+    masses: (g: Builder, raw: Value): Value => massesOf(g, g.Reshape(raw, [-1, moved, config.bins])),
     shift: (g: Builder, raw: Value, weights: Weights): Value => (inDeviations ? g.Mul(raw, weights(shiftUnit.name)) : raw),
   }
 
-  const m = (g: Builder, a: Value, weights: Weights): readonly Value[] => {
-    const outputs = network.apply(g, a, weights)
-    const parts =
-      law.takes.length === 1
-        ? [outputs]
-        : g.Split(
-            outputs,
-            law.takes.map(() => moved),
-            { axis: 1 },
-          )
+  const m = (g: Builder, a: Value, weights: Weights, onHidden?: OnHidden): readonly Value[] => {
+    const raw = network.apply(g, law.sees?.(g, a) ?? a, weights, onHidden)
+    const parts = law.takes.length === 1 ? [raw] : g.Split(raw, outputs, { axis: 1 })
     return law.takes.map((kind, i) => read[kind](g, parts[i]!, weights))
   }
 
   return {
     name,
+    partition,
     passes,
     parameters: [
       ...network.parameters,
       ...(law.takes.includes('exponent') ? [exponentBound] : []),
       ...(law.takes.includes('shift') && inDeviations ? [shiftUnit] : []),
     ],
-    forward: (g, h, weights) =>
+    forward: (g, h, weights, onHidden) =>
       g.scope(name, () => {
-        const { y, ...rest } = law.forward(g, h[moves], m(g, h[passes], weights))
+        const { y, ...rest } = law.forward(g, h[moves], m(g, h[passes], weights, onHidden))
         return { y: { ...h, [moves]: y }, ...rest }
       }),
     inverse: (g, y, weights) => g.scope(`${name}_inverse`, () => ({ ...y, [moves]: law.inverse(g, y[moves], m(g, y[passes], weights)) })),

@@ -1,21 +1,17 @@
 import { manifestVersion } from '@niceflow/core'
-import { type Builder, buildGraph, type Graph, type Value } from '@niceflow/graph'
+import { type Builder, buildGraph, type Graph, type StoredWeights, type Value, weightValue } from '@niceflow/graph'
 import type { Flow } from './nice.ts'
-import type { Parameter, ParameterValues, Weights } from './parameters.ts'
+import type { Parameter, Weights } from './parameters.ts'
 
 /** The ports of the released graphs (the names that runtimes and servers speak). */
 export const ports = { data: 'x', latent: 'z', logLikelihood: 'log_likelihood' } as const
 
 const rows = (g: Builder, name: string, { config }: Flow): Value => g.input(name, 'float32', ['batch', config.dim])
 
-/** Weights as constants of a graph, each added when it is first asked for. */
-function constants(g: Builder, values: ParameterValues): Weights {
-  const made = new Map<string, Value>()
-  return (name) => {
-    const known = made.get(name) ?? g.constant(name, values[name]!)
-    made.set(name, known)
-    return known
-  }
+/** Weights as constants of a graph, float32 whatever they are stored as. */
+function constants(g: Builder, stored: StoredWeights): Weights {
+  const made = new Map(Object.entries(stored).map(([name, weight]) => [name, weightValue(g, name, weight)]))
+  return (name) => made.get(name)!
 }
 
 /** Weights as inputs of a graph, so that one session serves weights that change. */
@@ -33,16 +29,16 @@ function scoring(name: string, flow: Flow, weightsOf: (g: Builder) => Weights, w
   return g.build()
 }
 
-/** The encoder f: x [batch, dim] -> z [batch, dim], log_likelihood [batch], with its weights inside. */
-export function encoderGraph(flow: Flow, values: ParameterValues): Graph {
-  return scoring('encoder', flow, (g) => constants(g, values), true)
+/** The encoder f: x [batch, dim] -> z [batch, dim], log_likelihood [batch], with its weights inside, plain or as they are stored. */
+export function encoderGraph(flow: Flow, stored: StoredWeights): Graph {
+  return scoring('encoder', flow, (g) => constants(g, stored), true)
 }
 
-/** The decoder f^-1: z [batch, dim] -> x [batch, dim], with its weights inside. */
-export function decoderGraph(flow: Flow, values: ParameterValues): Graph {
+/** The decoder f^-1: z [batch, dim] -> x [batch, dim], with the same weights inside. */
+export function decoderGraph(flow: Flow, stored: StoredWeights): Graph {
   const g = buildGraph('decoder')
   const z = rows(g, ports.latent, flow)
-  g.output(ports.data, flow.inverse(g, z, constants(g, values)))
+  g.output(ports.data, flow.inverse(g, z, constants(g, stored)))
   return g.build()
 }
 

@@ -20,7 +20,10 @@ export function drawnParameters(config: FlowConfig, seed = 1): ParameterValues {
       const values = tensor('float32', dims)
       fillUniform(streamKey(seed, 'probe', i), values.data)
       const [low, high] = name.endsWith('deviation') || name.endsWith('shift_unit') ? [0.5, 1.5] : [-0.8, 0.8]
-      return [name, { ...values, data: values.data.map((u) => low + (high - low) * u) }]
+      const drawn = values.data.map((u) => low + (high - low) * u)
+      // Widths of bins are positive, and sum to one.
+      const sum = drawn.reduce((total, value) => total + Math.abs(value), 0)
+      return [name, { ...values, data: name.endsWith('widths') ? drawn.map((value) => Math.abs(value) / sum) : drawn }]
     }),
   )
 }

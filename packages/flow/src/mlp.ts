@@ -3,7 +3,14 @@ import type { FlowConfig } from './config.ts'
 import type { Parameter, Weights } from './parameters.ts'
 
 /** A deep rectified network with linear output units, the coupling function m of the paper (section 5.1). */
-export type Mlp = { readonly parameters: readonly Parameter[]; readonly apply: (g: Builder, a: Value, weights: Weights) => Value }
+export type Mlp = {
+  readonly parameters: readonly Parameter[]
+  /** `onHidden` changes the units of each hidden layer on their way. */
+  readonly apply: (g: Builder, a: Value, weights: Weights, onHidden?: OnHidden) => Value
+}
+
+/** What training does to hidden units [batch, hiddenDim]; dropout, say. */
+export type OnHidden = (g: Builder, units: Value) => Value
 
 type Architecture = Pick<FlowConfig, 'hiddenLayers' | 'hiddenDim' | 'activation' | 'leak'>
 
@@ -25,11 +32,11 @@ export function mlp(name: string, inputs: number, outputs: number, { hiddenLayer
         { name: bias, dims: [dims[1]!], initial, trainable: true },
       ]
     }),
-    apply: (g, a, weights) =>
+    apply: (g, a, weights, onHidden = (_, units) => units) =>
       layers.reduce((h, { weight, bias }, i) => {
         const linear = g.Gemm(h, weights(weight), weights(bias))
         if (i === layers.length - 1) return linear
-        return activation === 'relu' ? g.Relu(linear) : g.LeakyRelu(linear, { alpha: leak })
+        return onHidden(g, activation === 'relu' ? g.Relu(linear) : g.LeakyRelu(linear, { alpha: leak }))
       }, a),
   }
 }

@@ -25,6 +25,19 @@ const configs: readonly (readonly [string, FlowConfig])[] = [
     'logit and standardised',
     small({ law: 'affine', prior: 'gaussian', preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }] }),
   ],
+  ['histograms', small({ law: 'histogram', bins: 3 })],
+  [
+    'histograms of equalised data, dyadic partitions',
+    small({
+      dim: 7,
+      law: 'histogram',
+      partition: 'dyadic',
+      preprocessing: [
+        { kind: 'equalize', bins: 4 },
+        { kind: 'logit', alpha: 0.01 },
+      ],
+    }),
+  ],
 ]
 
 const point = (dim: number, index = 0): Float64Array => Float64Array.from(uniform(streamKey(5, 'probe', index), dim))

@@ -11,6 +11,10 @@ export type Optimizer = {
    * @param step 1 for the first step ever
    */
   readonly scalarsAt: (step: number, learningRate: number) => readonly number[]
+  /** What happens to the gradients of all parameters before any is used. */
+  readonly prepare?: (g: Builder, gradients: readonly Value[]) => readonly Value[]
+  /** The slot whose arrays are to be used in place of the parameters, where there is one. */
+  readonly average?: string
   readonly update: (
     g: Builder,
     name: string,
@@ -56,6 +60,43 @@ export function adam({ beta1, beta2, epsilon, weightDecay, rates = {} }: AdamCon
       const move = g.Mul(g.Div(m, g.Add(g.Sqrt(v), offset!)), rate === 1 ? stepSize! : g.Mul(stepSize!, rate))
       const decays = weightDecay > 0 && parameter.dims.length > 1
       return { parameter: g.Sub(decays ? g.Mul(parameter, shrink!) : parameter, move), slots: [m, v] }
+    },
+  }
+}
+
+/**
+ * Gradients scaled down to a joint Euclidean norm of at most `norm` (Pascanu et al. 2013, algorithm 1): g <- g min(1, norm / |g|).
+ * @param norm in nats per unit of the parameters
+ */
+export function clipped(optimizer: Optimizer, norm: number): Optimizer {
+  return {
+    ...optimizer,
+    prepare: (g, gradients) => {
+      const squares = gradients.map((gradient) => g.ReduceSum(g.Mul(gradient, gradient), undefined, { keepdims: 0 }))
+      const length = g.Sqrt(squares.reduce((sum, square) => g.Add(sum, square)))
+      // min(1, norm / |g|) without a division by 0.
+      const factor = g.Div(norm, g.Max(length, norm))
+      return gradients.map((gradient) => g.Mul(gradient, factor))
+    },
+  }
+}
+
+/**
+ * Keeps a moving average of the parameters (Polyak and Juditsky 1992) in one more slot: average <- average + r (parameter - average),
+ * r = max(1 - decay, 1 / t): the mean of all steps while these are few, then exponential.
+ */
+export function averaged(optimizer: Optimizer, decay: number): Optimizer {
+  const base = { slots: optimizer.slots.length, scalars: optimizer.scalars.length }
+  return {
+    ...optimizer,
+    average: 'average',
+    slots: [...optimizer.slots, 'average'],
+    scalars: [...optimizer.scalars, 'average_rate'],
+    scalarsAt: (step, learningRate) => [...optimizer.scalarsAt(step, learningRate), Math.max(1 - decay, 1 / step)],
+    update: (g, name, parameter, gradient, slots, scalars) => {
+      const next = optimizer.update(g, name, parameter, gradient, slots.slice(0, base.slots), scalars.slice(0, base.scalars))
+      const average = slots[base.slots]!
+      return { ...next, slots: [...next.slots, g.Add(average, g.Mul(g.Sub(next.parameter, average), scalars[base.scalars]!))] }
     },
   }
 }

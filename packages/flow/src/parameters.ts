@@ -1,14 +1,15 @@
-import { fillUniform, sizeOf, streamKey, type Tensor, tensor } from '@niceflow/core'
+import { fillUniform, normalQuantile, sizeOf, streamKey, type Tensor, tensor } from '@niceflow/core'
 import type { Value } from '@niceflow/graph'
 
-/** How a parameter starts: a constant, uniform on (-bound, bound), or from the moments of the data after that many preprocessing steps. */
+/** How a parameter starts: a constant, uniform on (-bound, bound), normal of some deviation, or from the moments of the data after that many preprocessing steps. */
 export type Initial =
   | { readonly fill: number }
   | { readonly uniform: number }
+  | { readonly normal: number }
   | { readonly after: number; readonly from: (moments: Moments) => Float32Array }
 
-/** Mean and standard deviation of each dimension of the training data, as they reach a layer. */
-export type Moments = { readonly mean: Float64Array; readonly deviation: Float64Array }
+/** Mean and standard deviation of each dimension of the training data, as they reach a layer, and the share of all values in cells of [0, 1]. */
+export type Moments = { readonly mean: Float64Array; readonly deviation: Float64Array; readonly cells: Float64Array }
 
 /** A named array of the model. `trainable` ones are fitted; the others are constants computed from the data. */
 export type Parameter = {
@@ -42,11 +43,11 @@ export async function initialize(
   return values
 }
 
-function draw(name: string, dims: readonly number[], initial: { fill: number } | { uniform: number }, seed: number): Float32Array {
+function draw(name: string, dims: readonly number[], initial: Exclude<Initial, { after: number }>, seed: number): Float32Array {
   const values = new Float32Array(sizeOf(dims))
   if ('fill' in initial) return values.fill(initial.fill)
   fillUniform(streamKey(seed, 'initialization', nameHash(name)), values)
-  return values.map((u) => (2 * u - 1) * initial.uniform)
+  return values.map('uniform' in initial ? (u) => (2 * u - 1) * initial.uniform : (u) => initial.normal * normalQuantile(u))
 }
 
 /** FNV-1a: a parameter's draws are keyed by its name. */

@@ -12,11 +12,29 @@ const firstHalf = {
   halves: (dim: number) => range(Math.ceil(dim / 2)),
 } as const
 
+type OnePartition = { readonly dim: number; readonly partition: Exclude<FlowConfig['partition'], 'dyadic'> }
+
 /** The partition of a configuration (section 3.2; the experiments split odd from even components, section 5.1). */
-export function partitionOf({ dim, partition }: Pick<FlowConfig, 'dim' | 'partition'>): Partition {
+export function partitionOf({ dim, partition }: OnePartition): Partition {
   const first = typeof partition === 'string' ? firstHalf[partition](dim) : partition
   const members = new Set(first)
   return { first, second: range(dim).filter((i) => !members.has(i)) }
+}
+
+/** The partition of each coupling: the configuration's one, or, where it is dyadic, that of one binary digit of the indices after another. */
+export function partitionsOf(config: Pick<FlowConfig, 'dim' | 'partition' | 'couplings'>): readonly Partition[] {
+  const { dim, partition, couplings } = config
+  const digits = Math.ceil(Math.log2(dim))
+  const parts =
+    partition === 'dyadic'
+      ? range(digits).map((digit) => partitionOf({ dim, partition: range(dim).filter((i) => ((i >> digit) & 1) === 0) }))
+      : [partitionOf({ dim, partition })]
+  return range(couplings).map((i) => parts[i % parts.length]!)
+}
+
+/** Halves of one partition as those of another. */
+export function parted(g: Builder, halves: Halves, from: Partition, to: Partition): Halves {
+  return from === to ? halves : splitHalves(g, mergeHalves(g, halves, from), to)
 }
 
 /** x [..., D] as its two halves. */

@@ -1,6 +1,7 @@
 import type { Builder, Value } from '@niceflow/graph'
 import type { FlowConfig, Preprocessing } from './config.ts'
-import type { Moments, Parameter, Weights } from './parameters.ts'
+import { distribution, equalMassWidths, logDensity, quantile } from './histogram.ts'
+import type { Parameter, Weights } from './parameters.ts'
 import { sumOverDims } from './sum.ts'
 
 /** A bijection of the data before the couplings, on x [batch, dim]. */
@@ -10,6 +11,26 @@ export type Bijection = {
   /** `logDet` is [batch], or a scalar where it is the same for every example; nats. */
   readonly forward: (g: Builder, x: Value, weights: Weights) => { readonly y: Value; readonly logDet: Value }
   readonly inverse: (g: Builder, y: Value, weights: Weights) => Value
+}
+
+/**
+ * y = the quantile function of a histogram whose masses are the widths of bins of equal mass: where data are dense, they are spread out. For
+ * images with black backgrounds the first bin is the darkest level alone. log|det| = -sum ln F'(y).
+ */
+function equalize(name: string, bins: number): Bijection {
+  const widths = `${name}/widths`
+  const masses = (g: Builder, weights: Weights): Value => g.Reshape(weights(widths), [1, 1, bins])
+  return {
+    name,
+    parameters: [
+      { name: widths, dims: [bins], initial: { after: 0, from: ({ cells }) => equalMassWidths(cells, bins) }, trainable: false },
+    ],
+    forward: (g, x, weights) => {
+      const y = quantile(g, x, masses(g, weights))
+      return { y, logDet: g.Neg(sumOverDims(g, logDensity(g, y, masses(g, weights)))) }
+    },
+    inverse: (g, y, weights) => distribution(g, y, masses(g, weights)),
+  }
 }
 
 /** y = logit(p) = ln p - ln(1 - p) of p = alpha + (1 - 2 alpha) x; log|det| = sum (ln(1 - 2 alpha) - ln p - ln(1 - p)). */
@@ -30,7 +51,7 @@ function logit(name: string, dim: number, alpha: number): Bijection {
 /** y = (x - mean) / deviation, the training data's; log|det| = -sum ln deviation. */
 function standardize(name: string, dim: number, after: number): Bijection {
   const names = { mean: `${name}/mean`, deviation: `${name}/deviation` }
-  const constant = (key: keyof Moments): Parameter => ({
+  const constant = (key: keyof typeof names): Parameter => ({
     name: names[key],
     dims: [dim],
     initial: { after, from: (moments) => Float32Array.from(moments[key]) },
@@ -49,7 +70,14 @@ function standardize(name: string, dim: number, after: number): Bijection {
 
 function bijection(step: Preprocessing, index: number, dim: number): Bijection {
   const name = `preprocessing_${index + 1}`
-  return step.kind === 'logit' ? logit(name, dim, step.alpha) : standardize(name, dim, index)
+  switch (step.kind) {
+    case 'equalize':
+      return equalize(name, step.bins)
+    case 'logit':
+      return logit(name, dim, step.alpha)
+    case 'standardize':
+      return standardize(name, dim, index)
+  }
 }
 
 /** The preprocessing bijections of a configuration, in the order in which data pass them. */

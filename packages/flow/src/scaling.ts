@@ -16,18 +16,31 @@ export type Scaling = {
 /** The name of s [dim]. */
 export const logScale = 'scaling/log_scale'
 
+/** How s may start: from the data, at 0 as in the authors' code, or drawn from N(0, 1) as in a PyTorch form. */
+export const scaleInits = ['data', 'zero', 'normal'] as const
+export type ScaleInit = (typeof scaleInits)[number]
+
 /**
- * s starts so that data with the deviation sigma_d get the prior's deviation: s_d = ln(deviation of the prior) - ln sigma_d. (Scaling before a
- * standard prior equals training the prior's own scale exp(-s).)
+ * The start of s. `data` gives data with the deviation sigma_d the prior's deviation: s_d = ln(deviation of the prior) - ln sigma_d. (Scaling
+ * before a standard prior equals training the prior's own scale exp(-s).)
  */
-export function scaling({ dim, prior, preprocessing }: FlowConfig, partition: Partition): Scaling {
-  const initial: Initial = {
-    after: preprocessing.length,
-    from: ({ deviation }) => Float32Array.from(deviation, (sigma) => Math.log(priors[prior].deviation / sigma)),
+export function scaleInitial({ prior, preprocessing }: FlowConfig, how: ScaleInit): Initial {
+  const starts: Readonly<Record<ScaleInit, Initial>> = {
+    data: {
+      after: preprocessing.length,
+      from: ({ deviation }) => Float32Array.from(deviation, (sigma) => Math.log(priors[prior].deviation / sigma)),
+    },
+    zero: { fill: 0 },
+    normal: { normal: 1 },
   }
+  return starts[how]
+}
+
+/** The scaling layer; s starts from the data. */
+export function scaling(config: FlowConfig, partition: Partition): Scaling {
   const halves = (g: Builder, weights: Weights, of: (s: Value) => Value): Halves => splitHalves(g, of(weights(logScale)), partition)
   return {
-    parameters: [{ name: logScale, dims: [dim], initial, trainable: true }],
+    parameters: [{ name: logScale, dims: [config.dim], initial: scaleInitial(config, 'data'), trainable: true }],
     forward: (g, h, weights) =>
       g.scope('scaling', () => {
         const scale = halves(g, weights, g.Exp)

@@ -1,9 +1,11 @@
 import { type Builder, buildGraph, differentiate, type Graph, type Value } from '@niceflow/graph'
 import { blockedShape, updateBlocks } from './blocks.ts'
+import { dropout, dropoutPorts } from './dropout.ts'
 import { ports } from './graphs.ts'
+import type { OnHidden } from './mlp.ts'
 import type { Flow } from './nice.ts'
 import type { Optimizer } from './optimizer.ts'
-import type { Parameter } from './parameters.ts'
+import type { Parameter, ParameterValues } from './parameters.ts'
 
 /** One array that training changes: a trainable parameter, or what the optimizer keeps beside it. */
 export type StateArray = { readonly name: string; readonly dims: readonly number[] }
@@ -19,11 +21,19 @@ export const slotName = (slot: string, parameter: string): string => `${slot}/${
 /** The name under which the training graph returns an array of its state. */
 export const nextName = (name: string): string => `next/${name}`
 
+/** The parameters that a training state stands for, to validate and to keep: its own, or their moving average. */
+export function parametersOf(flow: Flow, { average }: Optimizer, arrays: ParameterValues, constants: ParameterValues): ParameterValues {
+  const held = (name: string): string => (average === undefined ? name : slotName(average, name))
+  return Object.fromEntries(flow.parameters.map(({ name, trainable }) => [name, (trainable ? arrays[held(name)] : constants[name])!]))
+}
+
 const isTrainable = ({ trainable }: Parameter): boolean => trainable
 
 export type TrainingGraphOptions = {
   /** Elements that the optimizer updates at a time. @default `defaultBlockSize` */
   readonly blockSize?: number
+  /** Probability with which a hidden unit is dropped; the graph then takes `dropoutDraws` too. @default 0 */
+  readonly dropout?: number
 }
 
 /**
@@ -34,10 +44,14 @@ export type TrainingGraphOptions = {
  *
  * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once.
  */
-export function trainingGraph(flow: Flow, optimizer: Optimizer, { blockSize }: TrainingGraphOptions = {}): Graph {
+export function trainingGraph(flow: Flow, optimizer: Optimizer, { blockSize, dropout: rate = 0 }: TrainingGraphOptions = {}): Graph {
   const g = buildGraph('training')
   const x = g.input(ports.data, 'float32', ['steps', 'batch', flow.config.dim])
   const scalars = optimizer.scalars.map((name) => g.input(name, 'float32', ['steps']))
+  const { couplings, hiddenLayers, hiddenDim } = flow.config
+  const [examples, units] = (rate > 0 ? [[dropoutPorts.examples, 'batch'] as const, [dropoutPorts.units, hiddenDim] as const] : []).map(
+    ([name, size]) => g.input(name, 'float32', ['steps', couplings * hiddenLayers, size]),
+  )
   const constants = new Map(
     flow.parameters.filter((parameter) => !parameter.trainable).map(({ name, dims }) => [name, g.input(name, 'float32', dims)]),
   )
@@ -47,7 +61,14 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer, { blockSize }: T
     carried: arrays.map(({ name, dims }) => reshape(g, g.input(name, 'float32', dims), blockedShape(dims, blockSize))),
     body: (body, iteration, state) => {
       const at = (rows: Value): Value => body.Gather(rows, iteration)
-      const { next, logLikelihood } = trainingStep(body, flow, optimizer, { x: at(x), scalars: scalars.map(at), constants, state })
+      const onHidden = examples && units && dropout(rate, at(examples), at(units))
+      const { next, logLikelihood } = trainingStep(body, flow, optimizer, {
+        x: at(x),
+        scalars: scalars.map(at),
+        constants,
+        state,
+        onHidden,
+      })
       return { carried: next, stacked: [logLikelihood] }
     },
   })
@@ -68,6 +89,7 @@ type Step = {
   readonly scalars: readonly Value[]
   readonly constants: ReadonlyMap<string, Value>
   readonly state: readonly Value[]
+  readonly onHidden: OnHidden | undefined
 }
 
 /** One step: forward, gradient of the mean log-likelihood, update. */
@@ -75,13 +97,14 @@ function trainingStep(
   g: Builder,
   flow: Flow,
   optimizer: Optimizer,
-  { x, scalars, constants, state }: Step,
+  { x, scalars, constants, state, onHidden }: Step,
 ): { next: readonly Value[]; logLikelihood: Value } {
   const trainable = flow.parameters.filter(isTrainable)
   const parameters = trainable.map(({ dims }, i) => reshape(g, state[i]!, dims))
   const values = new Map([...constants, ...trainable.map(({ name }, i) => [name, parameters[i]!] as const)])
-  const logLikelihood = g.ReduceMean(flow.logLikelihood(g, x, (name) => values.get(name)!).logLikelihood, { keepdims: 0 })
-  const gradients = differentiate(g, g.Neg(logLikelihood), parameters)
+  const logLikelihood = g.ReduceMean(flow.logLikelihood(g, x, (name) => values.get(name)!, onHidden).logLikelihood, { keepdims: 0 })
+  const raw = differentiate(g, g.Neg(logLikelihood), parameters)
+  const gradients = optimizer.prepare?.(g, raw) ?? raw
   const updates = trainable.map(({ name }, i) => {
     const arrays = [i, ...optimizer.slots.map((_, slot) => (slot + 1) * trainable.length + i)].map((at) => state[at]!)
     return g.scope(`${name}/update`, () =>

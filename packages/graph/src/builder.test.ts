@@ -245,3 +245,14 @@ describe('a graph from outside is checked by the same rules', () => {
     expect(() => checkGraph(bad)).toThrow(message)
   })
 })
+
+it('an index is an integer, whatever it indexes', () => {
+  const g = buildGraph('g')
+  const rows = g.input('rows', 'float32', [3, 2])
+  g.output('row', g.Gather(rows, 1))
+  const graph = g.build()
+  expect(Object.values(graph.initializers)).toEqual([tensor('int64', [], BigInt64Array.of(1n))])
+  expect(() => g.Gather(rows, g.constant('half', tensor('float32', [], Float32Array.of(0.5))))).toThrow(
+    'expected integer indices, got float32',
+  )
+})

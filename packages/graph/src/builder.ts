@@ -113,7 +113,8 @@ function createBuilder(graphName: string, outer: Scope | undefined, names: Names
     // The last value decides the type of numbers: Where's first is its condition.
     const dtype = operands.findLast(isValue)?.dtype ?? 'float32'
     const name = unique(`${prefix}${op}`)
-    const values = operands.map((operand) => lift(operand, dtype)?.name ?? '')
+    // Gather's second operand is an index, whatever it indexes.
+    const values = operands.map((operand, at) => lift(operand, op === 'Gather' && at === 1 ? 'int64' : dtype)?.name ?? '')
     const results = outputCount === 1 ? [name] : Array.from({ length: outputCount }, (_, i) => unique(`${name}:${i}`))
     const node = { op, name, inputs: values, outputs: results, attributes } as Node
     const made = scope.add(node)

@@ -35,8 +35,11 @@ it('exports these names and no others', () => {
       "matrixFlops",
       "oncePerTensor",
       "opset",
+      "storeWeights",
+      "storedTensors",
       "toTensor",
       "usesOf",
+      "weightValue",
     ]
   `)
 })

@@ -160,6 +160,7 @@ export const shapeRules: { readonly [Op in OpType]: Rule<Op> } = {
   Floor: unary,
   Gather: (context) => {
     const [x, indices] = [input(context, 0), input(context, 1)]
+    if (indices.dtype !== 'int64' && indices.dtype !== 'int32') fail(context.node, 'integer indices', indices.dtype)
     const axis = axisOf(context.node, context.node.attributes.axis ?? 0, x)
     const size = x.dims[axis]!
     const outside =

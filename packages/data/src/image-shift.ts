@@ -1,0 +1,31 @@
+import { fillUniform, type Key } from '@niceflow/core'
+
+/** Augmentation: training images moved by up to `pixels` rows and as many columns, each move as likely as any other. */
+export type ImageShift = { readonly pixels: number; readonly shape: readonly [rows: number, columns: number] }
+
+const draws = new Float64Array(2)
+
+/** The move of one image: whole pixels down and to the right, each uniform on -pixels, ..., pixels. */
+export function drawMove(key: Key, pixels: number): readonly [down: number, right: number] {
+  fillUniform(key, draws)
+  const whole = (u: number): number => Math.floor(u * (2 * pixels + 1)) - pixels
+  return [whole(draws[0]!), whole(draws[1]!)]
+}
+
+/**
+ * One image moved; what leaves is lost, and `background` enters.
+ * @param image [rows * columns], row by row
+ */
+export function moveImage<Pixels extends Uint8Array | Float32Array>(
+  image: Pixels,
+  [rows, columns]: readonly [number, number],
+  [down, right]: readonly [number, number],
+  background: number,
+): Pixels {
+  const moved = image.slice().fill(background) as Pixels
+  const [from, to] = [Math.max(0, -right), Math.min(columns, columns - right)]
+  for (let row = Math.max(0, -down); row < Math.min(rows, rows - down); row++) {
+    if (from < to) moved.set(image.subarray(row * columns + from, row * columns + to), (row + down) * columns + from + right)
+  }
+  return moved
+}

@@ -1,0 +1,61 @@
+import { tensor } from '@niceflow/core'
+import { type Builder, buildGraph, evaluate, type Value } from '@niceflow/graph'
+import { describe, expect, it } from 'vitest'
+import { distribution, equalMassWidths, logDensity, massesOf, quantile } from './histogram.ts'
+
+/** Float64 arithmetic with a float32 mass: 6e-8. */
+const exact = 1e-6
+const masses = Float32Array.of(0.5, 0.125, 0.375)
+
+/** A function of values on [0, 1], with three bins. */
+function on(values: readonly number[], f: (g: Builder, u: Value, p: Value) => Value): number[] {
+  const g = buildGraph('histogram')
+  const p = g.constant('p', tensor('float32', [1, 1, 3], masses))
+  g.output('y', f(g, g.input('u', 'float32', ['batch', 1]), p))
+  return [...evaluate(g.build(), { u: { dims: [values.length, 1], data: Float64Array.from(values) } }).y!.data]
+}
+
+const close = (got: readonly number[], expected: readonly number[]): void => {
+  expect(got.length).toBe(expected.length)
+  got.forEach((value, i) => {
+    expect(Math.abs(value - expected[i]!)).toBeLessThan(exact)
+  })
+}
+
+describe('a histogram on [0, 1]', () => {
+  it('has a distribution function of lines through the sums of its masses', () => {
+    close(on([0, 1 / 6, 1 / 3, 0.5, 2 / 3, 5 / 6, 1], distribution), [0, 0.25, 0.5, 0.5625, 0.625, 0.8125, 1])
+  })
+
+  it('is inverted by its quantile function', () => {
+    const at = Array.from({ length: 50 }, (_, i) => (i + 0.5) / 50)
+    close(on(on(at, distribution), quantile), at)
+  })
+
+  it('has the slope of its distribution function as density, its ends included', () => {
+    close(on([0, 0.2, 0.4, 0.9, 1], logDensity), [1.5, 1.5, 0.375, 1.125, 1.125].map(Math.log))
+  })
+})
+
+it('makes masses of any numbers: positive, of sum one, a softmax where that is above the floor', () => {
+  const g = buildGraph('masses')
+  g.output('p', massesOf(g, g.input('raw', 'float32', ['batch', 1, 3])))
+  const raw = Float64Array.of(0, 0, 0, 1, 2, 3, -1e9, 0, 1e9)
+  const p = evaluate(g.build(), { raw: { dims: [3, 1, 3], data: raw } }).p!.data
+  for (let row = 0; row < 3; row++) {
+    const own = p.slice(3 * row, 3 * row + 3)
+    expect(Math.abs(own.reduce((sum, mass) => sum + mass, 0) - 1)).toBeLessThan(exact)
+    expect(Math.min(...own)).toBeGreaterThan(9e-5)
+  }
+  // 3e-4 of all is the floor's.
+  expect(Math.abs(p[5]! - Math.exp(3) / (Math.exp(1) + Math.exp(2) + Math.exp(3)))).toBeLessThan(3e-4)
+})
+
+it('cuts cells into bins of equal mass, a heavy cell on its own, none without a cell', () => {
+  const width = (cells: number[], bins: number): number[] =>
+    [...equalMassWidths(Float64Array.from(cells), bins)].map((w) => w * cells.length)
+  expect(width([0.25, 0.25, 0.25, 0.25], 2)).toEqual([2, 2])
+  expect(width([0.625, ...Array(6).fill(0.0625), 0], 4)).toEqual([1, 2, 2, 3])
+  expect(width([0, 0, 0, 1], 4)).toEqual([1, 1, 1, 1])
+  expect(width([1, 0, 0, 0], 3)).toEqual([1, 1, 2])
+})
