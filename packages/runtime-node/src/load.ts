@@ -15,13 +15,13 @@ export type LoadOptions = BundleOptions &
  */
 export async function loadFlow(dir: string, options: LoadOptions = {}): Promise<Flow> {
   const { dtype: _dtype, verify: _verify, maxBatch: _maxBatch, progress_callback, ...opening } = options
-  const { manifest, paths } = await readBundle(dir, options)
+  const { manifest, dtype, paths } = await readBundle(dir, options)
   const encoder = await openSession(paths.encoder, opening)
   try {
     // The encoder has settled what `auto` means.
     const decoder = await openSession(paths.decoder, { ...opening, device: encoder.device })
     try {
-      const flow = new Flow({ ...options, manifest, encoder, decoder })
+      const flow = new Flow({ ...options, manifest, dtype, encoder, decoder })
       progress_callback?.({ status: 'ready', name: manifest.name })
       return flow
     } catch (error) {

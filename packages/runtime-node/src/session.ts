@@ -12,7 +12,13 @@ export const nodeDevices: readonly NodeDevice[] = ['cpu', 'cuda', 'webgpu']
 
 type Tuning = Pick<
   Ort.InferenceSession.SessionOptions,
-  'executionMode' | 'graphOptimizationLevel' | 'interOpNumThreads' | 'enableCpuMemArena' | 'enableMemPattern' | 'logSeverityLevel'
+  | 'executionMode'
+  | 'graphOptimizationLevel'
+  | 'optimizedModelFilePath'
+  | 'interOpNumThreads'
+  | 'enableCpuMemArena'
+  | 'enableMemPattern'
+  | 'logSeverityLevel'
 >
 
 export type OpenOptions = Tuning & {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { exactLogLikelihood, failure, fakeSession, logScales, tinyManifest, tinySessions } from './fake.fixture.ts'
 import { type Examples, Flow, type Session } from './index.ts'
 
-function tinyFlow({ model, ...parts }: { model?: Partial<Manifest['model']>; maxBatch?: number } = {}) {
+function tinyFlow({ model, ...parts }: { model?: Partial<Manifest['model']>; maxBatch?: number; dtype?: 'q8' } = {}) {
   const { batches, ...sessions } = tinySessions()
   const manifest = { ...tinyManifest, model: { ...tinyManifest.model, ...model } }
   return { flow: new Flow({ manifest, ...sessions, ...parts }), batches }
@@ -16,6 +16,10 @@ const tolerance = 1e-5
 const value = fc.float({ min: -10, max: 10, noNaN: true })
 const examples = fc.array(fc.tuple(value, value, value), { minLength: 1, maxLength: 9 })
 const pixels = Uint8Array.of(0, 100, 255, 7, 8, 9, 200, 201, 202, 1, 2, 3, 128, 64, 32)
+
+test('a flow says how its weights are stored: as the manifest does, where nobody says otherwise', () => {
+  expect([tinyFlow().flow.dtype, tinyFlow({ dtype: 'q8' }).flow.dtype]).toEqual(['fp32', 'q8'])
+})
 
 describe('encode and decode', () => {
   test('z = exp(s) x, and its likelihood is the prior’s density times |det dz/dx|', async () => {

@@ -5,6 +5,7 @@ import {
   type Manifest,
   meanAndError,
   NiceflowError,
+  type StorageType,
   type Tensor,
   tensor,
 } from '@niceflow/core'
@@ -25,6 +26,8 @@ export type FlowParts = {
   readonly manifest: Manifest
   readonly encoder: Session
   readonly decoder: Session
+  /** How the weights of both are stored. @default the manifest's */
+  readonly dtype?: StorageType
   /** The most rows given to a session at once; longer requests are cut. @default 1024 */
   readonly maxBatch?: number
 }
@@ -63,12 +66,13 @@ export class NonFiniteLikelihoodError extends NiceflowError {
  */
 export class Flow {
   readonly manifest: Manifest
+  readonly dtype: StorageType
   readonly device: Device
   readonly #encoder: Session
   readonly #decoder: Session
   readonly #maxBatch: number
 
-  constructor({ manifest, encoder, decoder, maxBatch = 1024 }: FlowParts) {
+  constructor({ manifest, encoder, decoder, dtype = manifest.dtype, maxBatch = 1024 }: FlowParts) {
     assertInteger('maxBatch', maxBatch, 1)
     assertPorts('encoder', encoder, 'x', ['z', 'log_likelihood'])
     assertPorts('decoder', decoder, 'z', ['x'])
@@ -76,6 +80,7 @@ export class Flow {
       throw new InvalidValueError({ what: 'device of the decoder', expected: `${encoder.device}, like the encoder`, got: decoder.device })
     }
     this.manifest = manifest
+    this.dtype = dtype
     this.device = encoder.device
     this.#encoder = encoder
     this.#decoder = decoder

@@ -4,10 +4,11 @@ import { basename, dirname, join } from 'node:path'
 import { type Manifest, NiceflowError } from '@niceflow/core'
 import { loadFlow, readBundle } from '@niceflow/runtime-node'
 import { beforeAll, expect, test } from 'vitest'
-import { amendBundle, exportBundle } from './bundle.ts'
+import { amendBundle, exportBundle, replaceBundle, writeBundle } from './bundle.ts'
 import { recipeOf } from './config.ts'
+import type { Run } from './run.ts'
 import { contentsOf, temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
-import { type Run, train } from './train.ts'
+import { train } from './train.ts'
 
 let run: Run
 beforeAll(async () => {
@@ -118,4 +119,36 @@ test('only bundles are added to', async () => {
   writeFileSync(join(folder, 'flow.json'), '{}')
   await expect(amendBundle(folder, {})).rejects.toBeInstanceOf(NiceflowError)
   expect(contentsOf(folder)).toEqual({ 'flow.json': Buffer.from('{}') })
+})
+
+test('a bundle that cannot be added to keeps checksums that hold', async () => {
+  const folder = join(temporaryFolder(), 'toy')
+  await exportBundle(run, folder)
+  await amendBundle(folder, {}, { 'README.md': 'first', 'notes.txt': 'kept' })
+  // The second file fails as a crash would end it: after the first was replaced.
+  const failing = amendBundle(folder, { calibration: null }, { 'README.md': 'second', 'no/where.txt': '' })
+  await expect(failing).rejects.toThrow('cannot be written: ENOENT')
+  const { files } = read(folder)
+  for (const [file, { sha256 }] of Object.entries(files)) {
+    expect(createHash('sha256').update(contentsOf(folder)[file]!).digest('hex'), file).toBe(sha256)
+  }
+  expect(Object.keys(files)).toContain('notes.txt')
+  expect(contentsOf(folder)['README.md']!.toString()).toBe('second')
+  expect((await amendBundle(folder, {}, { 'README.md': 'third' })).files['README.md']!.bytes).toBe(5)
+})
+
+test('a bundle takes its name when all is done with it; a failure leaves the earlier one as it was', async () => {
+  const folder = join(temporaryFolder(), 'toy')
+  await exportBundle(run, folder)
+  const before = contentsOf(folder)
+  const failing = replaceBundle(folder, { overwrite: true }, async (draft) => {
+    await writeBundle(run, draft, { name: 'second', dtypes: ['q8'] })
+    throw new NiceflowError('it does not verify')
+  })
+  await expect(failing).rejects.toThrow('it does not verify')
+  expect(contentsOf(folder)).toEqual(before)
+  expect(readdirSync(dirname(folder))).toEqual(['toy'])
+  await replaceBundle(folder, { overwrite: true }, (draft) => writeBundle(run, draft, { name: 'second', dtypes: ['q8'] }))
+  expect(read(folder)).toMatchObject({ name: 'second', dtype: 'q8' })
+  await expect(replaceBundle(folder, {}, async () => 'never')).rejects.toThrow('holds a bundle already')
 })

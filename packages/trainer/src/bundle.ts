@@ -1,20 +1,32 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
-import { type Manifest, manifestVersion, NiceflowError, parseManifest } from '@niceflow/core'
-import { decoderGraph, encoderGraph, graphMetadata, nice } from '@niceflow/flow'
-import { encodeModel, layoutWeights } from '@niceflow/graph'
-import { ensureFolder, exists, temporaryName, WriteError, writeAtomic, writeError } from './files.ts'
-import type { Run } from './train.ts'
+import { readdir, readFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import {
+  InvalidValueError,
+  type Manifest,
+  manifestVersion,
+  parseManifest,
+  type StorageType,
+  storageTypes,
+  type Variant,
+} from '@niceflow/core'
+import { decoderGraph, encoderGraph, type Flow, graphMetadata, nice } from '@niceflow/flow'
+import { encodeModel, layoutWeights, storedTensors, storeWeights } from '@niceflow/graph'
+import { exists, WriteError, writeAtomic } from './files.ts'
+import { replaceFolder } from './replace.ts'
+import type { Run } from './run.ts'
 import { versions } from './versions.ts'
 
-/** The files of a bundle in its default storage type. */
-const files = { encoder: 'encoder.onnx', decoder: 'decoder.onnx', weights: 'weights.bin' } as const
 export const manifestFile = 'flow.json'
 
-export type ExportOptions = {
+export type BundleContents = {
   /** @default the folder's name */
   readonly name?: string
+  /** How weights are stored, one variant each; the first is the default, whose files have no suffix. @default ['fp32'] */
+  readonly dtypes?: readonly StorageType[]
+}
+
+export type ExportOptions = BundleContents & {
   /** Replace a bundle that is there already. */
   readonly overwrite?: boolean
 }
@@ -23,22 +35,49 @@ export type ExportOptions = {
  * Writes a run's best parameters as a bundle: encoder and decoder graphs, the one file of weights that both refer to, and the manifest. The
  * folder appears whole: it is written under another name first.
  * @returns the manifest
- * @throws WriteError when the folder exists, holds something that is no bundle, or cannot be written
+ * @throws WriteError when the folder exists, holds something that is no bundle, or cannot be written; InvalidValueError for an unknown dtype
  */
 export async function exportBundle(
+  run: Run,
+  folder: string,
+  { name = basename(resolve(folder)), dtypes, overwrite }: ExportOptions = {},
+): Promise<Manifest> {
+  return replaceBundle(folder, { overwrite }, (draft) => writeBundle(run, draft, { name, ...(dtypes && { dtypes }) }))
+}
+
+/**
+ * Makes a bundle that takes the folder's name when `make` is done with it: until then, and if it fails, an earlier bundle stays as it was.
+ * @param make fills the draft, a folder of its own
+ * @throws WriteError as `exportBundle`, and what `make` throws
+ */
+export async function replaceBundle<T>(
+  folder: string,
+  { overwrite = false }: { readonly overwrite?: boolean | undefined },
+  make: (draft: string) => Promise<T>,
+): Promise<T> {
+  return replaceFolder(folder, () => assertReplaceable(folder, overwrite), make)
+}
+
+/**
+ * Writes the files of a bundle into a folder that is there.
+ * @returns the manifest
+ */
+export async function writeBundle(
   { state, parameters }: Run,
   folder: string,
-  { name = basename(resolve(folder)), overwrite = false }: ExportOptions = {},
+  { name = basename(resolve(folder)), dtypes = ['fp32'] }: BundleContents = {},
 ): Promise<Manifest> {
-  await ensureFolder(dirname(resolve(folder)))
-  await assertReplaceable(folder, overwrite)
+  assertStorageTypes(dtypes)
   const flow = nice(state.recipe.flow)
-  const metadata = graphMetadata(flow, state.data.pixels)
-  const weights = layoutWeights(parameters, files.weights)
-  const written: Readonly<Record<string, readonly Uint8Array[]>> = {
-    [files.encoder]: [encodeModel({ graph: encoderGraph(flow, parameters), metadata }, weights)],
-    [files.decoder]: [encodeModel({ graph: decoderGraph(flow, parameters), metadata }, weights)],
-    [files.weights]: weights.chunks,
+  const variants: Partial<Record<StorageType, Variant>> = {}
+  const files: Record<string, Digest> = {}
+  for (const dtype of dtypes) {
+    const variant = filesOf(dtype === dtypes[0] ? '' : `_${dtype}`)
+    variants[dtype] = variant
+    for (const [file, chunks] of Object.entries(variantContents(flow, { state, parameters }, dtype, variant))) {
+      await writeAtomic(join(folder, file), chunks)
+      files[file] = digest(chunks)
+    }
   }
   const { dim, prior, dataRange } = flow.config
   const manifest: Manifest = {
@@ -46,9 +85,9 @@ export async function exportBundle(
     name,
     model: { dim, prior, dataRange, pixels: state.data.pixels, imageShape: state.data.imageShape },
     config: flow.config,
-    dtype: 'fp32',
-    variants: { fp32: files },
-    files: Object.fromEntries(Object.entries(written).map(([file, chunks]) => [file, digest(chunks)])),
+    dtype: dtypes[0]!,
+    variants,
+    files,
     provenance: {
       seed: state.recipe.training.seed,
       dataset: state.data.name,
@@ -63,25 +102,37 @@ export async function exportBundle(
     evaluation: null,
     calibration: null,
   }
-  const partial = temporaryName(resolve(folder))
-  try {
-    await ensureFolder(partial)
-    for (const [file, chunks] of Object.entries(written)) await writeAtomic(join(partial, file), chunks)
-    await writeAtomic(join(partial, manifestFile), formatManifest(manifest))
-    await replaceFolder(partial, folder)
-  } catch (error) {
-    await rm(partial, { recursive: true, force: true })
-    throw NiceflowError.is(error) ? error : writeError('folder', folder, error as NodeJS.ErrnoException)
-  }
+  await writeAtomic(join(folder, manifestFile), formatManifest(manifest))
   return manifest
 }
 
-/** Puts a folder in another's place. The old one is there until the new one is. */
-async function replaceFolder(fresh: string, folder: string): Promise<void> {
-  const old = `${fresh}.old`
-  if (await exists(folder)) await rename(folder, old)
-  await rename(fresh, folder)
-  await rm(old, { recursive: true, force: true })
+function assertStorageTypes(dtypes: readonly string[]): void {
+  const unknown = dtypes.length === 0 ? 'none' : dtypes.find((dtype) => !(storageTypes as readonly string[]).includes(dtype))
+  if (unknown === undefined) return
+  throw new InvalidValueError({ what: 'dtypes', expected: `some of ${storageTypes.join(', ')}`, got: unknown, usage: true })
+}
+
+const filesOf = (suffix: string): Variant => ({
+  encoder: `encoder${suffix}.onnx`,
+  decoder: `decoder${suffix}.onnx`,
+  weights: `weights${suffix}.bin`,
+})
+
+/** The files of a variant: two graphs, and the one file of weights that both refer to. */
+function variantContents(
+  flow: Flow,
+  { state, parameters }: Run,
+  dtype: StorageType,
+  files: Variant,
+): Readonly<Record<string, readonly Uint8Array[]>> {
+  const stored = storeWeights(parameters, dtype)
+  const metadata = graphMetadata(flow, state.data.pixels)
+  const weights = layoutWeights(storedTensors(stored), files.weights)
+  return {
+    [files.encoder]: [encodeModel({ graph: encoderGraph(flow, stored), metadata }, weights)],
+    [files.decoder]: [encodeModel({ graph: decoderGraph(flow, stored), metadata }, weights)],
+    [files.weights]: weights.chunks,
+  }
 }
 
 /** A folder is written where there is none or an empty one; a bundle is replaced when that is asked for, and nothing else ever. */
@@ -96,12 +147,13 @@ async function assertReplaceable(folder: string, overwrite: boolean): Promise<vo
 }
 
 /**
- * Adds to a bundle what was found out later: figures, and files to look at.
+ * Adds to a bundle what was found out later: figures, and files to look at. A crash on the way leaves a bundle whose checksums hold: while
+ * files are replaced the manifest does not list them.
  * @returns the new manifest
  */
 export async function amendBundle(
   folder: string,
-  changes: Partial<Pick<Manifest, 'evaluation' | 'calibration'>>,
+  changes: Partial<Pick<Manifest, 'evaluation' | 'calibration' | 'storageCost'>>,
   attachments: Readonly<Record<string, string | Uint8Array>> = {},
 ): Promise<Manifest> {
   const path = join(folder, manifestFile)
@@ -109,12 +161,11 @@ export async function amendBundle(
   const contents = Object.entries(attachments).map(
     ([file, content]) => [file, typeof content === 'string' ? Buffer.from(content) : content] as const,
   )
+  const kept = Object.fromEntries(Object.entries(manifest.files).filter(([file]) => !Object.hasOwn(attachments, file)))
+  if (contents.length > 0) await writeAtomic(path, formatManifest({ ...manifest, files: kept }))
   for (const [file, content] of contents) await writeAtomic(join(folder, file), content)
-  const amended = {
-    ...manifest,
-    ...changes,
-    files: { ...manifest.files, ...Object.fromEntries(contents.map(([file, content]) => [file, digest([content])])) },
-  }
+  const added = Object.fromEntries(contents.map(([file, content]) => [file, digest([content])]))
+  const amended = { ...manifest, ...changes, files: { ...kept, ...added } }
   await writeAtomic(path, formatManifest(amended))
   return amended
 }
@@ -123,7 +174,9 @@ function formatManifest(manifest: Manifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`
 }
 
-function digest(chunks: readonly Uint8Array[]): { bytes: number; sha256: string } {
+type Digest = Manifest['files'][string]
+
+function digest(chunks: readonly Uint8Array[]): Digest {
   const hash = createHash('sha256')
   for (const chunk of chunks) hash.update(chunk)
   return { bytes: chunks.reduce((sum, chunk) => sum + chunk.length, 0), sha256: hash.digest('hex') }

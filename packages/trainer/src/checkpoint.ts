@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto'
 import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NiceflowError, type Tensor } from '@niceflow/core'
 import type { ParameterValues } from '@niceflow/flow'
-import { readSafetensors, writeSafetensors } from '@niceflow/formats'
-import type { Recipe } from './config.ts'
-import { exists, syncFolder, writeAtomic } from './files.ts'
+import { InvalidFileError, readSafetensors, type Safetensors, writeSafetensors } from '@niceflow/formats'
+import * as z from 'zod'
+import { type PartialRecipe, presets, type Recipe, resolveRecipe } from './config.ts'
+import { exists, syncFolder, writeAtomic, writeError } from './files.ts'
 import type { DataFacts } from './training-data.ts'
 
 /** One epoch of a run. Log-likelihoods in nats on the data range, means over examples. */
@@ -39,20 +41,39 @@ export const checkpointFiles = { last: 'last.safetensors', previous: 'previous.s
 
 export const snapshotFile = (epoch: number): string => `epoch-${String(epoch).padStart(4, '0')}.safetensors`
 
+/** The picture of samples beside a snapshot. */
+export const snapshotSamples = (epoch: number): string => snapshotFile(epoch).replace(/safetensors$/, 'png')
+
 /** Where the next `last` is written, before it takes its name. */
 const nextFile = 'next.safetensors'
 
 /** Whether a run wrote a file of this name: what `--overwrite` removes. */
 export function isCheckpoint(file: string): boolean {
-  return [...Object.values<string>(checkpointFiles), nextFile].includes(file) || /^epoch-\d{4,}\.safetensors$/.test(file)
+  return [...Object.values<string>(checkpointFiles), nextFile].includes(file) || /^epoch-\d{4,}\.(safetensors|png)$/.test(file)
 }
 
+/** The files that a run can be resumed from, the newest first. */
+export const resumable: readonly string[] = [checkpointFiles.last, checkpointFiles.previous]
+
 export class CheckpointError extends NiceflowError {
-  override readonly name = 'CheckpointError'
+  override readonly name: string = 'CheckpointError'
+}
+
+/** A checkpoint whose bytes are not those that were written. The one before it may still be whole. */
+export class DamagedCheckpointError extends CheckpointError {
+  override readonly name = 'DamagedCheckpointError'
 }
 
 export async function writeCheckpoint(path: string, { state, arrays }: Checkpoint): Promise<void> {
-  await writeAtomic(path, writeSafetensors(arrays, { niceflow: JSON.stringify(state) }))
+  const metadata = { niceflow: JSON.stringify(state) }
+  await writeAtomic(path, writeSafetensors(arrays, { ...metadata, sha256: digest(arrays, metadata) }))
+}
+
+/** SHA-256 of the file that these make: of a checkpoint but for this very digest. */
+function digest(arrays: Readonly<Record<string, Tensor>>, metadata: Readonly<Record<string, string>>): string {
+  const hash = createHash('sha256')
+  for (const chunk of writeSafetensors(arrays, metadata)) hash.update(chunk)
+  return hash.digest('hex')
 }
 
 /** Writes `last`; the one before it stays as `previous`, so that at every moment there is one to go on from. */
@@ -60,13 +81,18 @@ export async function writeLast(folder: string, checkpoint: Checkpoint): Promise
   const last = join(folder, checkpointFiles.last)
   const fresh = join(folder, nextFile)
   await writeCheckpoint(fresh, checkpoint)
-  if (await exists(last)) await rename(last, join(folder, checkpointFiles.previous))
-  await rename(fresh, last)
+  try {
+    if (await exists(last)) await rename(last, join(folder, checkpointFiles.previous))
+    await rename(fresh, last)
+  } catch (cause) {
+    throw writeError('file', last, cause as NodeJS.ErrnoException)
+  }
   await syncFolder(folder)
 }
 
 /**
- * @throws CheckpointError when the file is missing, is no checkpoint of this program, or comes from a newer one
+ * @throws DamagedCheckpointError when its bytes are no checkpoint, or do not match its digest
+ * @throws CheckpointError when the file is missing, is not niceflow's, comes from a newer one, or a field of its state is not as it must be
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
@@ -75,60 +101,102 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
       remedy: 'check the path, or train first',
     })
   })
-  const { tensors, metadata } = readSafetensors(bytes, path)
+  const { tensors, metadata } = intact(bytes, path)
   const remedy = 'give a checkpoint that niceflow train wrote'
   if (metadata.niceflow === undefined)
     throw new CheckpointError(`checkpoint ${path}: expected niceflow's state among its metadata, got none`, { remedy })
   const state = parseState(metadata.niceflow, path)
-  if (state.formatVersion !== 1) {
-    throw new CheckpointError(`checkpoint ${path}: format version ${state.formatVersion}, this niceflow reads 1`, {
-      remedy: 'update niceflow',
-    })
+  for (const [name, { dtype }] of Object.entries(tensors)) {
+    if (dtype !== 'float32') throw new CheckpointError(`checkpoint ${path}: array "${name}": expected float32, got ${dtype}`, { remedy })
   }
   return { state, arrays: tensors as Record<string, Tensor<'float32'>> }
 }
 
-function parseState(json: string, path: string): RunState {
+/** The contents of a checkpoint whose digest matches; one without a digest, from before there were any, is taken at its word. */
+function intact(bytes: Uint8Array, path: string): Safetensors {
+  const damaged = (fault: string, cause?: unknown): DamagedCheckpointError =>
+    new DamagedCheckpointError(`checkpoint ${fault}`, { cause, remedy: 'copy it back from elsewhere, or train again' })
   try {
-    return JSON.parse(json) as RunState
-  } catch (cause) {
-    throw new CheckpointError(`checkpoint ${path}: its state is not JSON`, { cause, remedy: 'give a checkpoint that niceflow train wrote' })
+    const { tensors, metadata } = readSafetensors(bytes, path)
+    const { sha256, ...covered } = metadata
+    const got = digest(tensors, covered)
+    if (sha256 !== undefined && sha256 !== got) throw damaged(`${path}: SHA-256: expected ${sha256}, got ${got}`)
+    return { tensors, metadata: covered }
+  } catch (error) {
+    throw error instanceof InvalidFileError ? damaged(error.message, error) : error
   }
 }
 
-/** The newest checkpoint of a run that can be resumed: `last`, or the one before it where a crash came between two renames. */
-export async function findLast(folder: string): Promise<Checkpoint | undefined> {
-  for (const name of [checkpointFiles.last, checkpointFiles.previous]) {
-    const path = join(folder, name)
-    if (await exists(path)) return readCheckpoint(path)
+const count = z.int().positive()
+const countOrZero = z.int().nonnegative()
+const nats = z.number().nullable()
+
+const stateSchema: z.ZodType<Omit<RunState, 'recipe'>> = z.strictObject({
+  formatVersion: z.literal(1),
+  recipe: z.strictObject({ flow: z.looseObject({ dim: count }), training: z.looseObject({}) }),
+  data: z.strictObject({
+    name: z.string(),
+    sha256: z.string(),
+    imageShape: z.tuple([count, count]).nullable(),
+    count,
+    pixels: z.boolean(),
+  }),
+  engine: z.string(),
+  epoch: countOrZero,
+  step: countOrZero,
+  history: z.array(z.strictObject({ epoch: count, training: z.number(), validation: nats, learningRate: z.number() })),
+  best: z.strictObject({ epoch: countOrZero, validation: nats }),
+})
+
+function parseState(json: string, path: string): RunState {
+  const refused = (fault: string, remedy: string, cause?: unknown): CheckpointError =>
+    new CheckpointError(`checkpoint ${path}: ${fault}`, { remedy, cause })
+  const otherVersion = 'train again, or read it with the niceflow that wrote it'
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch (cause) {
+    throw refused('its state is not JSON', 'give a checkpoint that niceflow train wrote', cause)
   }
-  return undefined
+  const { formatVersion } = (value ?? {}) as { formatVersion?: unknown }
+  if (typeof formatVersion === 'number' && formatVersion > 1)
+    throw refused(`format version ${formatVersion}, this niceflow reads 1`, 'update niceflow')
+  const result = stateSchema.safeParse(value)
+  if (!result.success) {
+    const { path: field, message } = result.error.issues[0]!
+    throw refused(`${field.join('.') || 'state'}: ${message}`, otherVersion)
+  }
+  const state = value as RunState
+  try {
+    return { ...state, recipe: completed(state.recipe) }
+  } catch (cause) {
+    throw refused((cause as Error).message, otherVersion, cause)
+  }
 }
+
+/** A recipe with the fields that came after it was written: what they add is off in the paper's recipe, as it was then. */
+function completed(recipe: PartialRecipe & Recipe): Recipe {
+  return resolveRecipe(presets.paper, recipe, recipe.flow.dim)
+}
+
+/** A file of a run that is no checkpoint any more, and what is wrong with it. */
+export type Damage = { readonly file: string; readonly message: string }
 
 /**
- * Refuses to go on from a checkpoint of another recipe or other data.
- * @throws CheckpointError naming the first field that differs
+ * The newest checkpoint of a run that can be resumed: `last`, or the one before it where `last` is damaged, or where a crash came between two
+ * renames. There may be damaged ones and no other.
  */
-export function assertSameRun(folder: string, { recipe, data }: RunState, wanted: Pick<RunState, 'recipe' | 'data'>): void {
-  const difference = firstDifference({ ...recipe, data }, { ...wanted.recipe, data: wanted.data })
-  if (!difference) return
-  const { path, left, right } = difference
-  throw new CheckpointError(`run ${folder}: its ${path} is ${JSON.stringify(left)}, now ${JSON.stringify(right)} is asked for`, {
-    remedy: 'resume with the recipe and data that it began with, or give another --out, or --overwrite it',
-  })
-}
-
-function firstDifference(left: unknown, right: unknown, path = ''): { path: string; left: unknown; right: unknown } | undefined {
-  if (isRecord(left) && isRecord(right)) {
-    for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
-      const found = firstDifference(left[key], right[key], path ? `${path}.${key}` : key)
-      if (found) return found
+export async function findLast(folder: string): Promise<{ readonly checkpoint?: Checkpoint; readonly damaged: readonly Damage[] }> {
+  const damaged: Damage[] = []
+  for (const name of resumable) {
+    const path = join(folder, name)
+    if (!(await exists(path))) continue
+    try {
+      return { checkpoint: await readCheckpoint(path), damaged }
+    } catch (error) {
+      if (!(error instanceof DamagedCheckpointError)) throw error
+      damaged.push({ file: name, message: error.message })
     }
-    return undefined
   }
-  return JSON.stringify(left) === JSON.stringify(right) ? undefined : { path, left, right }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return { damaged }
 }

@@ -21,7 +21,7 @@ test.each([
   [{ learningRate: 0 }, 'training config: learningRate: Too small: expected number to be >0, got 0'],
   [{ beta2: 1 }, 'training config: beta2: Too big: expected number to be <1, got 1'],
   [{ validation: -1 }, 'training config: validation: Too small: expected number to be >=0, got -1'],
-  [{ schedule: 'linear' }, 'training config: schedule: Invalid option: expected one of "cosine"|"constant", got "linear"'],
+  [{ schedule: 'sawtooth' }, 'training config: schedule: Invalid option: expected one of "cosine"|"linear"|"constant", got "sawtooth"'],
 ])('refuses %j', (training, message) => {
   const changes = { training } as RecipeFile
   expect(() => resolveRecipe(presets.paper, changes, 784)).toThrow(expect.objectContaining({ message, usage: true }))
@@ -36,7 +36,10 @@ test('a recipe file is read as it stands', async () => {
 
 test.each([
   ['{', /: not JSON: /],
-  ['{"preset":"slow"}', /: preset: Invalid option: expected one of "paper"\|"quick", got "slow"$/],
+  [
+    '{"preset":"slow"}',
+    /: preset: Invalid option: expected one of "pytorch"\|"paper"\|"quick"\|"best"\|"affine"\|"histogram", got "slow"$/,
+  ],
   ['{"dataset":1}', /: dataset: Invalid input: expected string, received number, got 1$/],
   ['{"model":{}}', /: value: Unrecognized key: "model"/],
   ['[]', /: value: Invalid input: expected object, received array/],

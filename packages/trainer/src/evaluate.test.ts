@@ -8,7 +8,7 @@ import { loadFlow } from '@niceflow/runtime-node'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exportBundle } from './bundle.ts'
-import { calibrate, scoreSelection, selectFor, shareBelow, summarize } from './evaluate.ts'
+import { calibrate, scoreSelection, selectFor, shareBelow, storageCost, summarize } from './evaluate.ts'
 import { tinyOptions, toyImages } from './tiny.fixture.ts'
 import { train } from './train.ts'
 
@@ -73,6 +73,16 @@ test('a summary is the mean with its standard error, and bits per dimension', ()
     logLikelihood: { mean: 3, standardError: Math.sqrt(14 / 3 / 4) },
     bitsPerDim: (Math.log(256) - 3 / 4) / Math.LN2,
   })
+})
+
+test('what storing costs is the mean of the paired differences, with its error', () => {
+  const cost = storageCost('validation', Float64Array.of(10, 20, 30), { fp32: Float64Array.of(10, 20, 30), q8: Float64Array.of(9, 18, 27) })
+  expect(cost).toEqual({
+    split: 'validation',
+    examples: 3,
+    nats: { fp32: { mean: 0, standardError: 0 }, q8: { mean: 2, standardError: Math.sqrt(1 / 3) } },
+  })
+  expect(storageCost('test', Float64Array.of(1), { q8: Float64Array.of(0) })).toBeUndefined()
 })
 
 test("training and validation examples are those of the model's own run; its validation is repeated exactly", async () => {

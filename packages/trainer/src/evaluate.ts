@@ -1,4 +1,14 @@
-import { bitsPerDim, type Calibration, type Evaluation, InvalidValueError, type Manifest, meanAndError, rows } from '@niceflow/core'
+import {
+  bitsPerDim,
+  type Calibration,
+  type Evaluation,
+  InvalidValueError,
+  type Manifest,
+  meanAndError,
+  rows,
+  type StorageCost,
+  type StorageType,
+} from '@niceflow/core'
 import { type Dataset, dequantize, type Selection, type SplitName, selectSplit } from '@niceflow/data'
 import type { Flow } from '@niceflow/runtime'
 import { recipeOf } from './config.ts'
@@ -97,4 +107,22 @@ export function shareBelow({ quantiles }: Calibration, nats: number): number {
   if (above <= 0) return above === 0 ? 0 : 1
   const [[lowShare, low], [highShare, high]] = [quantiles[above - 1]!, quantiles[above]!]
   return lowShare + ((nats - low) / (high - low)) * (highShare - lowShare)
+}
+
+/**
+ * What storing weights costs, by the scores of the same examples with the same draws; undefined for fewer than two, which tell no error.
+ * @param exact the scores of the run's own float32 parameters
+ */
+export function storageCost(
+  split: string,
+  exact: Float64Array,
+  scores: { readonly [D in StorageType]?: Float64Array },
+): StorageCost | undefined {
+  if (exact.length < 2) return undefined
+  const lost = (stored: Float64Array): Float64Array => exact.map((nats, i) => nats - stored[i]!)
+  return {
+    split,
+    examples: exact.length,
+    nats: Object.fromEntries(Object.entries(scores).map(([dtype, stored]) => [dtype, meanAndError(lost(stored))])),
+  }
 }

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { asPlainUser, at, systemError, withFaults } from './faults.fixture.ts'
 import { ensureFolder, temporaryName, temporaryOf, writeAtomic } from './files.ts'
 import { temporaryFolder } from './tiny.fixture.ts'
 
@@ -14,20 +15,60 @@ test('a file is written whole from text, bytes or pieces, and leaves nothing bes
   expect([...readFileSync(join(dir, 'c'))]).toEqual([1, 2, 3])
 })
 
-test('a write that fails half-way leaves the earlier file, and no other', async () => {
+test.each([
+  ['ENOSPC', 'free some space on the disk, then run the command again (train goes on with --resume)'],
+  ['EFBIG', 'raise the limit on file sizes, then run the command again (train goes on with --resume)'],
+  ['EROFS', 'choose a folder on a disk that can be written to'],
+  ['EIO', undefined],
+])('a write that fails with %s, at whatever change, leaves the earlier file and no other', async (code, remedy) => {
   const dir = temporaryFolder()
   const path = join(dir, 'checkpoint')
   await writeAtomic(path, 'earlier')
-  const pieces = {
-    *[Symbol.iterator]() {
-      yield Uint8Array.of(1)
-      throw Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC' })
-    },
+  const changes: string[] = []
+  await withFaults(
+    (change) => void changes.push(change),
+    () => writeAtomic(path, 'earlier'),
+  )
+  expect(changes).toEqual([
+    expect.stringMatching(/^open checkpoint\.\d+\.tmp$/),
+    'write',
+    'flush',
+    expect.stringMatching(/^rename /),
+    'flush the folder',
+  ])
+  for (const number of [1, 2, 3, 4]) {
+    const fault = at(number, () => {
+      throw systemError(code)
+    })
+    await expect(
+      withFaults(fault, () =>
+        writeAtomic(
+          path,
+          ['half', 'a file'].map((text) => Buffer.from(text)),
+        ),
+      ),
+    ).rejects.toMatchObject({
+      name: 'WriteError',
+      message: `file ${path} cannot be written: ${code}`,
+      remedy,
+    })
+    expect(readFileSync(path, 'utf8')).toBe('earlier')
+    expect(readdirSync(dir)).toEqual(['checkpoint'])
   }
-  await expect(writeAtomic(path, pieces as unknown as Uint8Array[])).rejects.toMatchObject({
-    name: 'WriteError',
-    message: `file ${path} cannot be written: ENOSPC`,
-    remedy: 'free some space on the disk, then run the command again (train goes on with --resume)',
+})
+
+test('a folder without the right to write is named, with the way out, and keeps its files', async () => {
+  const dir = temporaryFolder()
+  const [path, remedy] = [join(dir, 'checkpoint'), 'choose a folder that you may write to']
+  await writeAtomic(path, 'earlier')
+  chmodSync(dir, 0o555)
+  await asPlainUser(async () => {
+    await expect(writeAtomic(path, 'new')).rejects.toMatchObject({ message: `file ${path} cannot be written: EACCES`, remedy })
+    await expect(ensureFolder(dir)).rejects.toMatchObject({ message: `folder ${dir} cannot be written: EACCES`, remedy })
+    await expect(ensureFolder(join(dir, 'run'))).rejects.toMatchObject({
+      message: `folder ${join(dir, 'run')} cannot be written: EACCES`,
+      remedy,
+    })
   })
   expect(readFileSync(path, 'utf8')).toBe('earlier')
   expect(readdirSync(dir)).toEqual(['checkpoint'])

@@ -1,6 +1,6 @@
-import { constants } from 'node:fs'
-import { access, mkdir, open, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { rmSync, writeFileSync } from 'node:fs'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { NiceflowError } from '@niceflow/core'
 
 /** A file or folder that could not be written. What was there before is untouched. */
@@ -67,13 +67,17 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Makes a folder and checks that it can be written to, before hours of work are spent on what goes there.
+ * Makes a folder and checks that it can be written to, before hours of work are spent on what goes there. Only to write tells: permissions
+ * say nothing of a disk that is read-only or full.
  * @throws WriteError
  */
 export async function ensureFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true })
-    await access(path, constants.W_OK)
+    const probe = temporaryName(join(path, 'probe'))
+    // At once, so that a kill hardly ever leaves it.
+    writeFileSync(probe, '')
+    rmSync(probe)
   } catch (error) {
     throw writeError('folder', path, error as NodeJS.ErrnoException)
   }

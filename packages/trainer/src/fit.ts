@@ -1,14 +1,23 @@
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NiceflowError, tensor } from '@niceflow/core'
-import { batches, dequantize } from '@niceflow/data'
+import { batches, dequantize, type ImageShift } from '@niceflow/data'
 import type { Engine, TrainingState } from '@niceflow/engine'
-import type { Flow, ParameterValues } from '@niceflow/flow'
+import { dropoutDraws, type Flow, type Optimizer, type ParameterValues, parametersOf } from '@niceflow/flow'
 import type { Device } from '@niceflow/runtime'
-import { checkpointFiles, type EpochRecord, type RunState, snapshotFile, writeCheckpoint, writeLast } from './checkpoint.ts'
+import {
+  checkpointFiles,
+  type EpochRecord,
+  type RunState,
+  snapshotFile,
+  snapshotSamples,
+  writeCheckpoint,
+  writeLast,
+} from './checkpoint.ts'
 import type { Recipe } from './config.ts'
 import { type EpochTiming, readHistory, writeHistory } from './history.ts'
+import type { Run } from './run.ts'
 import { learningRateAt } from './schedule.ts'
-import type { Run } from './train.ts'
 import { dataFacts, type TrainingData } from './training-data.ts'
 
 /** What a run tells while it goes on: at its start, after each run of the graph, and after each epoch. Epochs count from 1. */
@@ -21,6 +30,8 @@ export type TrainProgress =
       readonly heldOut: number
       readonly epoch: number
     }
+  /** What is not as it should be, and does not keep the run from going on. */
+  | { readonly kind: 'warning'; readonly message: string }
   | {
       readonly kind: 'steps'
       readonly epoch: number
@@ -50,18 +61,29 @@ export class StoppedError extends NiceflowError {
   override readonly name = 'StoppedError'
 }
 
+/** What becomes of the snapshots that the recipe's `saveEvery` asks for. */
+export type SnapshotOptions = {
+  /** How many are kept, the newest; all when left out. */
+  readonly keep?: number
+  /** Hears of each when it is written, with the path for a picture of its samples. */
+  readonly onSnapshot?: (run: Run, picture: string) => Promise<void>
+}
+
 export type FitOptions = {
   readonly data: TrainingData
   readonly recipe: Recipe
   readonly flow: Flow
+  readonly optimizer: Optimizer
   readonly engine: Engine
   /** Parameters that training does not change. */
   readonly constants: ParameterValues
   readonly split: { readonly train: Uint32Array; readonly validation: Uint32Array }
+  readonly imageShift: ImageShift | undefined
   readonly start: TrainingState
   /** The run that this one goes on with, and the parameters of its best epoch. */
   readonly begun: Run | undefined
   readonly out?: string
+  readonly snapshots?: SnapshotOptions
   /** Makes room in `out`: called when the first epoch is ready to be written. */
   readonly beforeFirstWrite?: () => Promise<void>
   readonly signal?: AbortSignal
@@ -76,12 +98,15 @@ export async function fitFlow({
   data,
   recipe,
   flow,
+  optimizer,
   engine,
   constants,
   split,
+  imageShift,
   start,
   begun,
   out,
+  snapshots = {},
   beforeFirstWrite,
   signal,
   onProgress,
@@ -90,8 +115,7 @@ export async function fitFlow({
   const { dim, dataRange: range } = flow.config
   const stepsPerEpoch = Math.ceil(split.train.length / training.batchSize)
   const steps = training.epochs * stepsPerEpoch
-  const parametersOf = ({ arrays }: TrainingState): ParameterValues =>
-    Object.fromEntries(flow.parameters.map(({ name }) => [name, arrays[name] ?? constants[name]!]))
+  const fitted = ({ arrays }: TrainingState): ParameterValues => parametersOf(flow, optimizer, arrays, constants)
 
   let state = start
   let run: RunState = begun?.state ?? {
@@ -104,7 +128,7 @@ export async function fitFlow({
     history: [],
     best: { epoch: 0, validation: null },
   }
-  let best = begun?.parameters ?? parametersOf(state)
+  let best = begun?.parameters ?? fitted(state)
   const first = run.epoch + 1
   const timings = await knownTimings(out, run.epoch)
   const clock = stopwatch()
@@ -117,7 +141,7 @@ export async function fitFlow({
     epoch: run.epoch,
   })
 
-  while (run.epoch < training.epochs) {
+  while (!isFinished(run)) {
     const epoch = run.epoch + 1
     const begin = clock()
     let sum = 0
@@ -128,9 +152,12 @@ export async function fitFlow({
       ...training,
       epoch: run.epoch,
       range,
+      imageShift,
     })) {
       const learningRates = Float64Array.from({ length: count }, (_, k) => learningRateAt(state.step + k, stepsPerEpoch, training))
-      const result = await engine.train(state, { x: tensor('float32', [count, batch, dim], x), learningRates })
+      const { seed, dropout } = training
+      const draws = dropout > 0 ? dropoutDraws(flow.config, { seed, step: state.step, steps: count, batch }) : {}
+      const result = await engine.train(state, { x: tensor('float32', [count, batch, dim], x), learningRates, draws })
       const broken = result.logLikelihood.findIndex((nats) => !Number.isFinite(nats))
       if (broken >= 0) throw diverged(`of step ${state.step + broken + 1}`, result.logLikelihood[broken]!, out)
       state = result.state
@@ -143,17 +170,17 @@ export async function fitFlow({
       if (signal?.aborted) throw stopped(epoch, out)
     }
     const imagesPerSecond = seen / (clock() - begin)
-    const validation = await validate(engine, parametersOf(state), data, split.validation, recipe)
+    const validation = await validate(engine, fitted(state), data, split.validation, recipe)
     if (validation !== null && !Number.isFinite(validation)) throw diverged(`of held-out examples after epoch ${epoch}`, validation, out)
     const record = { epoch, training: sum / seen, validation, learningRate: learningRateAt(state.step - 1, stepsPerEpoch, training) }
     const improved = validation === null || run.best.validation === null || validation > run.best.validation
     run = { ...run, epoch, step: state.step, history: [...run.history, record], best: improved ? { epoch, validation } : run.best }
-    if (improved) best = parametersOf(state)
+    if (improved) best = fitted(state)
     if (out !== undefined) {
       if (epoch === first) await beforeFirstWrite?.()
       if (improved) await writeCheckpoint(join(out, checkpointFiles.best), { state: run, arrays: best })
       if (training.saveEvery > 0 && epoch % training.saveEvery === 0) {
-        await writeCheckpoint(join(out, snapshotFile(epoch)), { state: run, arrays: parametersOf(state) })
+        await writeSnapshot(out, { state: { ...run, best: { epoch, validation } }, parameters: fitted(state) }, snapshots)
       }
       await writeHistory(out, run.history, timings.set(epoch, { seconds: clock() - begin, imagesPerSecond }))
       await writeLast(out, { state: run, arrays: { ...constants, ...state.arrays } })
@@ -161,6 +188,23 @@ export async function fitFlow({
     onProgress?.({ kind: 'epoch', record, best: improved, imagesPerSecond, seconds: clock() })
   }
   return { state: run, parameters: best }
+}
+
+/** Keeps one epoch's weights beside the best, and removes the oldest of those that are one too many. */
+async function writeSnapshot(out: string, run: Run, { keep, onSnapshot }: SnapshotOptions): Promise<void> {
+  const { epoch, recipe } = run.state
+  await writeCheckpoint(join(out, snapshotFile(epoch)), { state: run.state, arrays: run.parameters })
+  await onSnapshot?.(run, join(out, snapshotSamples(epoch)))
+  if (keep === undefined) return
+  for (let old = epoch - keep * recipe.training.saveEvery; old > 0; old -= recipe.training.saveEvery) {
+    for (const file of [snapshotFile(old), snapshotSamples(old)]) await rm(join(out, file), { force: true })
+  }
+}
+
+/** Whether a run has had its epochs, or gone on for so many without a better one that it is to stop early. */
+export function isFinished({ recipe: { training }, epoch, best }: RunState): boolean {
+  const { epochs, patience } = training
+  return epoch >= epochs || (patience > 0 && best.validation !== null && epoch - best.epoch >= patience)
 }
 
 /** Mean log-likelihood of the held-out examples, each dequantised as at every other epoch; null where none are held out. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import * as z from 'zod'
 import type { EpochRecord } from './checkpoint.ts'
 import { writeAtomic } from './files.ts'
 
@@ -12,12 +13,22 @@ export type TimedEpoch = EpochRecord & { readonly [K in keyof EpochTiming]: numb
 /** Beside the checkpoints, which hold no clock time: `{ "epochs": [TimedEpoch] }`. */
 export const historyFile = 'history.json'
 
-/** The epochs of a run with their timings; none where the file is missing or not ours. */
+const nullable = z.number().nullable()
+const epochSchema: z.ZodType<TimedEpoch> = z.object({
+  epoch: z.int().positive(),
+  training: z.number(),
+  validation: nullable,
+  learningRate: z.number(),
+  seconds: nullable,
+  imagesPerSecond: nullable,
+})
+const schema = z.object({ epochs: z.array(epochSchema) })
+
+/** The epochs of a run with their timings; none where the file is missing, damaged or not ours: nothing but timings is lost with it. */
 export async function readHistory(folder: string): Promise<readonly TimedEpoch[]> {
   const text = await readFile(join(folder, historyFile), 'utf8').catch(() => '{}')
   try {
-    const { epochs } = JSON.parse(text) as { epochs?: unknown }
-    return Array.isArray(epochs) ? epochs : []
+    return schema.safeParse(JSON.parse(text)).data?.epochs ?? []
   } catch {
     return []
   }

@@ -36,10 +36,17 @@ test('a cosine after warm-up has the rest of the run to itself', () => {
   expect(cosine[30]).toBeCloseTo(0.05, 12)
 })
 
-test('a cosine never rises, and leaves neither end', () => {
+test('a line falls evenly', () => {
+  const line = rates({ schedule: 'linear', finalLearningRate: 0.02, warmup: 1 })
+  expect(line[10]).toBe(0.1)
+  expect(line[20]).toBeCloseTo(0.08, 12)
+  expect(line[30]).toBeCloseTo(0.06, 12)
+})
+
+test.each(['cosine', 'linear'] as const)('a %s never rises, and leaves neither end', (schedule) => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 48 }), fc.double({ min: 0, max: 0.1, noNaN: true }), (step, finalLearningRate) => {
-      const [now, next] = [step, step + 1].map((at) => learningRateAt(at, stepsPerEpoch, config({ schedule: 'cosine', finalLearningRate })))
+      const [now, next] = [step, step + 1].map((at) => learningRateAt(at, stepsPerEpoch, config({ schedule, finalLearningRate })))
       expect(next).toBeLessThanOrEqual(now!)
       expect(next).toBeGreaterThanOrEqual(finalLearningRate)
       expect(now).toBeLessThanOrEqual(0.1)

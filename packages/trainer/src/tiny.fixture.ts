@@ -52,3 +52,21 @@ export function contentsOf(folder: string): Record<string, Buffer> {
   const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile())
   return Object.fromEntries(files.map(({ name }) => [name, readFileSync(join(folder, name))]))
 }
+
+/** What a run must have in common with the run that it repeats: everything but clock time. */
+export function checkpoints(folder: string): Record<string, Buffer> {
+  return Object.fromEntries(Object.entries(contentsOf(folder)).filter(([file]) => file.endsWith('.safetensors')))
+}
+
+/** Changes that make the tiny model one of conditional histograms of equalised values. */
+export const histograms = {
+  flow: {
+    law: 'histogram',
+    bins: 4,
+    partition: 'dyadic',
+    preprocessing: [
+      { kind: 'equalize', bins: 4 },
+      { kind: 'logit', alpha: 1e-6 },
+    ],
+  },
+} as const satisfies PartialRecipe

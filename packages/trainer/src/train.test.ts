@@ -1,16 +1,12 @@
-import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
+import { readCheckpoint } from './checkpoint.ts'
 import type { TrainProgress } from './fit.ts'
 import { readHistory } from './history.ts'
-import { contentsOf, temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
-import { readRun, type TrainOptions, train } from './train.ts'
-
-/** What a run must have in common with the run that it repeats: everything but clock time. */
-function checkpoints(folder: string): Record<string, Buffer> {
-  return Object.fromEntries(Object.entries(contentsOf(folder)).filter(([file]) => file.endsWith('.safetensors')))
-}
+import { type Run, readRun } from './run.ts'
+import { checkpoints, contentsOf, histograms, temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
+import { type TrainOptions, train } from './train.ts'
 
 /** Stops a run by its signal as soon as a progress says so. */
 async function stopWhen(options: TrainOptions, when: (progress: TrainProgress) => boolean): Promise<unknown> {
@@ -32,10 +28,18 @@ test.each<[string, TrainOptions]>([
   ['pixels', { ...tinyOptions(), data: toyImages(300) }],
   ['an odd dimension', { ...tinyOptions(), data: toyRows(300, 5) }],
   ['two dimensions', { ...tinyOptions(), data: toyRows(300, 2) }],
+  ['histograms of equalised pixels', { ...tinyOptions(histograms), data: toyImages(300) }],
   ['an affine law and a Gaussian prior', tinyOptions({ flow: { law: 'affine', prior: 'gaussian' } })],
   [
     'preprocessing whose constants come from the data',
     tinyOptions({ flow: { preprocessing: [{ kind: 'logit', alpha: 0.01 }, { kind: 'standardize' }] } }),
+  ],
+  [
+    'gradients clipped, weights averaged, units dropped, images moved, s from a normal draw',
+    {
+      ...tinyOptions({ training: { clip: 1, averaging: 0.9, dropout: 0.2, imageShift: 1, scaleInit: 'normal', schedule: 'linear' } }),
+      data: toyImages(300),
+    },
   ],
   ['a batch that does not divide the examples', tinyOptions({ training: { batchSize: 33 } })],
 ])('%s: two runs, and a run that was stopped and resumed, have the same checkpoints', async (_, options) => {
@@ -52,20 +56,6 @@ test.each<[string, TrainOptions]>([
   })
   await train({ ...options, out: resumed, resume: true })
   expect(checkpoints(resumed)).toEqual(checkpoints(whole))
-})
-
-test('a run that was killed between any two writes of an epoch is resumed to the same checkpoints', async () => {
-  const out = temporaryFolder()
-  const options = { ...tinyOptions(), out }
-  await train(options)
-  const whole = checkpoints(out)
-  // The best of epoch 3 is there, the last of epoch 3 is not yet; and what it was written to is left over.
-  rmSync(join(out, 'last.safetensors'))
-  writeFileSync(join(out, 'next.safetensors.123.tmp'), 'half')
-  expect((await readRun(out)).state.epoch).toBe(3)
-  await train({ ...options, resume: true })
-  expect(checkpoints(out)).toEqual(whole)
-  expect(readdirSync(out)).not.toContain('next.safetensors.123.tmp')
 })
 
 test('a seed is a run of its own, and the same in memory as on disk', async () => {
@@ -95,6 +85,23 @@ test('snapshots are kept every so many epochs, and hold weights only', async () 
   expect(snapshots).toEqual(['epoch-0002.safetensors', 'epoch-0004.safetensors'])
   expect(Object.keys((await readCheckpoint(join(out, snapshots[0]!))).arrays)).toEqual(Object.keys(parameters).sort())
   expect(Object.keys((await readCheckpoint(join(out, 'last.safetensors'))).arrays).length).toBeGreaterThan(Object.keys(parameters).length)
+})
+
+test('each snapshot is told of with its own weights, and the oldest make room', async () => {
+  const out = temporaryFolder()
+  const told: string[] = []
+  const onSnapshot = async ({ state, parameters }: Run, picture: string): Promise<void> => {
+    writeFileSync(picture, 'picture')
+    const file = picture.replace(/png$/, 'safetensors')
+    expect(parameters).toEqual((await readCheckpoint(file)).arrays)
+    told.push(`${state.best.epoch} ${basename(file)}`)
+  }
+  await train({ ...tinyOptions({ training: { epochs: 7, saveEvery: 2 } }), out, snapshots: { keep: 2, onSnapshot } })
+  expect(told).toEqual(['2 epoch-0002.safetensors', '4 epoch-0004.safetensors', '6 epoch-0006.safetensors'])
+  const kept = readdirSync(out).filter((file) => file.startsWith('epoch-'))
+  expect(kept).toEqual(['epoch-0004.png', 'epoch-0004.safetensors', 'epoch-0006.png', 'epoch-0006.safetensors'])
+  await train({ ...tinyOptions(), out, overwrite: true })
+  expect(readdirSync(out).filter((file) => file.startsWith('epoch-'))).toEqual([])
 })
 
 test('checkpoints hold no clock time; the history beside them does, over all parts of a run', async () => {
@@ -159,86 +166,54 @@ test('a learning rate beyond reason ends in an error, not in numbers', async () 
   await expect(train(tinyOptions({ training: { learningRate: 1e4 } }))).rejects.toThrow(/^training diverged: the log-likelihood of /)
 })
 
-test('a folder that holds a run is not written to unless that is asked for', async () => {
-  const out = temporaryFolder()
-  await train({ ...tinyOptions({ training: { saveEvery: 1 } }), out })
-  const files = contentsOf(out)
-  await expect(train({ ...tinyOptions(), out })).rejects.toMatchObject({
-    name: 'CheckpointError',
-    message: `run ${out}: the folder holds a run already`,
-    remedy: '--resume goes on with it, --overwrite begins again',
-    usage: true,
-  })
-  await expect(train({ ...tinyOptions({ training: { seed: 5 } }), out, resume: true })).rejects.toThrow(
-    'its training.seed is 0, now 5 is asked for',
-  )
-  await expect(train({ ...tinyOptions({ training: { saveEvery: 1 } }), data: toyRows(300, 4, 9), out, resume: true })).rejects.toThrow(
-    'its data.sha256 is',
-  )
-  expect(contentsOf(out)).toEqual(files)
-})
-
-test('to overwrite a run is to remove its files, and no others', async () => {
-  const [out, fresh] = [temporaryFolder(), temporaryFolder()]
-  await train({ ...tinyOptions({ training: { saveEvery: 1, seed: 3 } }), out })
-  writeFileSync(join(out, 'notes.txt'), 'mine')
-  mkdirSync(join(out, 'bundle'))
-  await train({ ...tinyOptions(), out, overwrite: true })
-  await train({ ...tinyOptions(), out: fresh })
-  expect(readdirSync(out)).toEqual([...readdirSync(fresh), 'bundle', 'notes.txt'].sort())
-  expect(checkpoints(out)).toEqual(checkpoints(fresh))
-})
-
-test('a folder that cannot be written to is found out before training', async () => {
-  const file = join(temporaryFolder(), 'file')
-  writeFileSync(file, 'kept')
-  const told: TrainProgress[] = []
-  const training = train({ ...tinyOptions(), out: file, onProgress: (progress) => told.push(progress) })
-  await expect(training).rejects.toMatchObject({ name: 'WriteError', message: `folder ${file} cannot be written: EEXIST` })
-  expect(told).toEqual([])
-})
-
-test('more examples held out than there are, and a folder without a run, are refused', async () => {
+test('more examples held out than there are are refused', async () => {
   await expect(train(tinyOptions({ training: { validation: 300 } }))).rejects.toThrow(
     'validation examples: expected an integer from 0 to 299, one less than the training examples, got 300',
   )
-  await expect(readRun(temporaryFolder())).rejects.toMatchObject({ name: 'CheckpointError', remedy: 'check the path, or train first' })
 })
 
-test.each<[string, TrainOptions]>([
-  ['more held out than there is', tinyOptions({ training: { validation: 300 } })],
-  ['a rate that diverges at once', tinyOptions({ training: { learningRate: 1e4 } })],
-])('a run that cannot take its place leaves the one that it was to overwrite: %s', async (_, options) => {
+test('a run whose weights are averaged keeps and validates the average', async () => {
   const out = temporaryFolder()
-  await train({ ...tinyOptions(), out })
-  const files = contentsOf(out)
-  await expect(train({ ...options, out, overwrite: true })).rejects.toThrow()
-  expect(contentsOf(out)).toEqual(files)
+  const recipe = { training: { averaging: 0.99, epochs: 2 } } as const
+  const averaged = await train({ ...tinyOptions(recipe), out })
+  const plain = await train(tinyOptions({ training: { epochs: 2 } }))
+  const last = await readCheckpoint(join(out, 'last.safetensors'))
+  for (const [name, { data }] of Object.entries(averaged.parameters)) {
+    expect(data).toEqual(last.arrays[`average/${name}`]!.data)
+    expect(last.arrays[name]).toEqual(plain.parameters[name])
+  }
+  expect(averaged.state.history[1]!.training).toBe(plain.state.history[1]!.training)
+  expect(averaged.state.history[1]!.validation).not.toBe(plain.state.history[1]!.validation)
 })
 
-test("a folder's own history.json is not taken for a run's", async () => {
+test('s starts as asked', async () => {
+  const start = async (scaleInit: 'data' | 'zero' | 'normal'): Promise<number[]> => {
+    // A learning rate at which nothing moves.
+    const { parameters } = await train(tinyOptions({ training: { scaleInit, epochs: 1, learningRate: 1e-30 } }))
+    return [...parameters['scaling/log_scale']!.data]
+  }
+  expect(Math.max(...(await start('zero')).map(Math.abs))).toBeLessThan(1e-20)
+  // ln(pi / sqrt 3) - ln sigma, for columns of deviations below 0.3.
+  expect(Math.min(...(await start('data')))).toBeGreaterThan(1.5)
+  const drawn = await start('normal')
+  expect(new Set(drawn).size).toBe(4)
+  expect(Math.max(...drawn.map(Math.abs))).toBeLessThan(4)
+})
+
+test('stops after so many epochs without a better one, and stays stopped', async () => {
   const out = temporaryFolder()
-  writeFileSync(join(out, 'history.json'), 'mine')
-  const message = `run ${out}: the folder holds a history.json that is no run's`
-  await expect(train({ ...tinyOptions(), out, overwrite: true })).rejects.toMatchObject({ name: 'CheckpointError', message, usage: true })
-  expect(contentsOf(out)).toEqual({ 'history.json': Buffer.from('mine') })
+  // A learning rate at which validation soon falls.
+  const options = { ...tinyOptions({ training: { epochs: 60, patience: 2, learningRate: 0.1 } }), out }
+  const { state } = await train(options)
+  expect(state.epoch).toBe(state.best.epoch + 2)
+  expect(state.epoch).toBeLessThan(60)
+  expect((await train({ ...options, resume: true })).state).toEqual(state)
 })
 
-test('the best weights of one run do not take the state of another that lies beside them', async () => {
-  const [out, other] = [temporaryFolder(), temporaryFolder()]
-  const { state } = await train({ ...tinyOptions(), out })
-  await train({ ...tinyOptions({ training: { seed: 5, epochs: 4 } }), out: other })
-  copyFileSync(join(other, 'last.safetensors'), join(out, 'last.safetensors'))
-  const read = await readRun(out)
-  expect(read.state.recipe).toEqual(state.recipe)
-  expect(read.state.epoch).toBe(state.best.epoch)
-})
-
-test('a checkpoint without moments is not gone on from', async () => {
-  const out = temporaryFolder()
-  await train({ ...tinyOptions({ training: { epochs: 2 } }), out })
-  const { state, arrays } = await readCheckpoint(join(out, 'best.safetensors'))
-  const config = tinyOptions({ training: { epochs: 2 } })
-  await writeCheckpoint(join(out, 'last.safetensors'), { state: { ...state, epoch: 1 }, arrays })
-  await expect(train({ ...config, out, resume: true })).rejects.toThrow(`run ${out}: its last checkpoint lacks the array "first_moment/`)
+test.each([
+  [toyRows(300, 4), 'image shift: expected 0: data "array" are no images, got 1'],
+  [{ ...toyImages(300) }, 'image shift: expected at most 1 pixels, for images of 2 x 2, got 2'],
+])('images are not moved where there are none, nor out of sight', async (data, message) => {
+  const imageShift = message.endsWith('1') ? 1 : 2
+  await expect(train({ ...tinyOptions({ training: { imageShift } }), data })).rejects.toMatchObject({ message, usage: true })
 })

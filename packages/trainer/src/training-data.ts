@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { InvalidValueError, type Tensor } from '@niceflow/core'
+import type { ImageShift } from '@niceflow/data'
+import type { TrainingConfig } from './config.ts'
 
 /** What a flow is fitted to. */
 export type TrainingData = {
@@ -33,6 +35,32 @@ export function asTrainingData(data: TrainingData | TrainingData['examples']): T
   if (count < 2) throw new InvalidValueError({ what: `data "${named.name}"`, expected: 'at least 2 examples', got: count })
   if (named.examples.dtype === 'float32') assertFiniteRows(named.name, named.examples.data, dim)
   return named
+}
+
+/**
+ * How a recipe moves the images, if it does.
+ * @throws InvalidValueError (usage) for data that are no images, or moves as long as an image
+ */
+export function imageShiftOf({ name, imageShape: shape }: TrainingData, { imageShift: pixels }: TrainingConfig): ImageShift | undefined {
+  if (pixels === 0) return undefined
+  const most = shape === null ? 0 : Math.min(...shape) - 1
+  if (shape !== null && pixels <= most) return { pixels, shape }
+  const expected = shape === null ? `0: data "${name}" are no images` : `at most ${most} pixels, for images of ${shape.join(' x ')}`
+  throw new InvalidValueError({ what: 'image shift', expected, got: pixels, usage: true })
+}
+
+/** What data allow and a user would regret: a line each. Pixels are noise within their cells, so that constant ones do no harm. */
+export function dataWarnings({ name, examples: { dtype, dims, data } }: TrainingData): readonly string[] {
+  const [count, dim] = dims as [number, number]
+  if (dtype === 'uint8') return []
+  const constant = Array.from({ length: dim }, (_, d) => d).filter((d) => {
+    for (let row = 1; row < count; row++) if (data[row * dim + d] !== data[d]) return false
+    return true
+  })
+  const [first, ...others] = constant
+  if (first === undefined) return []
+  const which = others.length === 0 ? `column ${first} is constant` : `${constant.length} columns are constant, the first of them ${first}`
+  return [`data "${name}": ${which}: a density has no bound there; leave out what tells nothing`]
 }
 
 function hashOf({ data }: TrainingData['examples']): string {

@@ -1,0 +1,227 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { nice, type ParameterValues, parametersOf, type StateArray, stateArrays } from '@niceflow/flow'
+import {
+  type Checkpoint,
+  CheckpointError,
+  checkpointFiles,
+  DamagedCheckpointError,
+  findLast,
+  isCheckpoint,
+  type RunState,
+  readCheckpoint,
+  resumable,
+  writeCheckpoint,
+} from './checkpoint.ts'
+import { optimizerOf } from './config.ts'
+import { ensureFolder, exists, temporaryOf, writeError } from './files.ts'
+import { historyFile } from './history.ts'
+import { isAlive, lockFile, lockFolder } from './lock.ts'
+
+/** A finished run: its state, and the parameters of its best epoch by name. */
+export type Run = { readonly state: RunState; readonly parameters: ParameterValues }
+
+/** A run's pictures are drawn through a bundle of this name beside them, under a temporary name, which is removed then. */
+export const scratchBundle = 'bundle'
+
+export type OpenOptions = {
+  /** Go on from the folder's last checkpoint, where there is one. */
+  readonly resume?: boolean | undefined
+  /** Begin again in a folder that holds a run already. */
+  readonly overwrite?: boolean | undefined
+  /** Hears of a damaged checkpoint that another stands in for. */
+  readonly onWarning: (message: string) => void
+}
+
+export type OpenedRun = {
+  /** The run to go on with, if any, and the arrays to go on from. */
+  readonly begun: (Run & { readonly arrays: ParameterValues }) | undefined
+  /** Removes what an earlier run left, and mends what a fault left. Called when there is something to put in its place. */
+  readonly clear: () => Promise<void>
+  /** Lets other processes have the folder. */
+  readonly close: () => void
+}
+
+/**
+ * Opens a run's folder, which is sure to be writable and this process's own, and refuses one that is not for this run. It removes nothing yet.
+ * @throws CheckpointError, LockedError, WriteError
+ */
+export async function openRun(out: string, wanted: Pick<RunState, 'recipe' | 'data'>, options: OpenOptions): Promise<OpenedRun> {
+  await ensureFolder(out)
+  const close = lockFolder(out)
+  try {
+    const files = await readdir(out)
+    assertFree(out, files, options)
+    const leftovers = files.filter(isLeftover)
+    const opened = options.resume ? await resume(out, wanted, options) : undefined
+    const gone = opened?.unusable ?? earlierRun(files)
+    return {
+      begun: opened?.begun,
+      clear: async () => {
+        for (const name of [...leftovers, ...gone]) await remove(join(out, name))
+        if (opened?.best) await writeCheckpoint(join(out, checkpointFiles.best), opened.best)
+      },
+      close,
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+function assertFree(out: string, files: readonly string[], { resume, overwrite }: OpenOptions): void {
+  const holdsRun = files.some(isCheckpoint)
+  if (holdsRun && !resume && !overwrite) {
+    throw new CheckpointError(`run ${out}: the folder holds a run already`, {
+      remedy: '--resume goes on with it, --overwrite begins again',
+      usage: true,
+    })
+  }
+  if (!holdsRun && files.includes(historyFile)) {
+    throw new CheckpointError(`run ${out}: the folder holds a ${historyFile} that is no run's`, {
+      remedy: 'give another --out',
+      usage: true,
+    })
+  }
+}
+
+/** The files of a run that is to be overwritten. What it resumes from goes first: half a removal then looks like no run, not like a broken one. */
+function earlierRun(files: readonly string[]): string[] {
+  const old = files.filter(isCheckpoint)
+  return old.length === 0 ? [] : [...new Set([...resumable.filter((name) => old.includes(name)), ...old, historyFile])]
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch((cause: NodeJS.ErrnoException) => {
+    throw writeError('file', path, cause)
+  })
+}
+
+/** A temporary file or folder of a run whose process is no more. A bundle is written under a temporary name of its own temporary name. */
+function isLeftover(file: string): boolean {
+  const temporary = temporaryOf(file)
+  if (!temporary || isAlive(temporary.pid)) return false
+  const { name } = temporaryOf(temporary.name) ?? temporary
+  return isCheckpoint(name) || [historyFile, lockFile, scratchBundle].includes(name)
+}
+
+type Resumed = {
+  readonly begun: NonNullable<OpenedRun['begun']>
+  /** Damaged files, which must not take the place of a whole one when the next checkpoint is written. */
+  readonly unusable: readonly string[]
+  /** The best checkpoint, where it is to be written anew. */
+  readonly best: Checkpoint | undefined
+}
+
+async function resume(out: string, wanted: Pick<RunState, 'recipe' | 'data'>, { onWarning }: OpenOptions): Promise<Resumed | undefined> {
+  const { checkpoint: last, damaged } = await findLast(out)
+  if (!last) {
+    if (damaged.length === 0) return undefined
+    throw new CheckpointError(`run ${out}: no checkpoint to go on from: ${damaged.map(({ message }) => message).join('; ')}`, {
+      remedy: 'copy one back from elsewhere, --overwrite the run, or give another --out',
+    })
+  }
+  assertSameRun(out, last.state, wanted)
+  const flow = nice(last.state.recipe.flow)
+  const optimizer = optimizerOf(last.state.recipe.training)
+  assertWhole(`run ${out}: its last checkpoint`, last, [...stateArrays(flow, optimizer), ...flow.parameters])
+  for (const { message } of damaged) onWarning(`${message}; going on from the checkpoint before it, of epoch ${last.state.epoch}`)
+  const { best, lost } = await bestOf(out, last, onWarning)
+  assertSameRun(out, best.state, wanted)
+  const state = continues(last.state, best.state) ? { ...last.state, best: best.state.best } : last.state
+  return {
+    begun: { state, parameters: best.arrays, arrays: last.arrays },
+    unusable: damaged.map(({ file }) => file),
+    best: lost ? best : undefined,
+  }
+}
+
+/**
+ * A finished or interrupted run by its folder, with the parameters of its best epoch.
+ * @throws CheckpointError where there is none
+ */
+export async function readRun(folder: string, onWarning: (message: string) => void = () => {}): Promise<Run> {
+  const { checkpoint: last, damaged } = await findLast(folder)
+  for (const { message } of damaged) onWarning(`${message}; it is passed over`)
+  const { best } = await bestOf(folder, last, onWarning)
+  // A crash between the two writes of an epoch leaves the best one epoch ahead, and files of two runs may lie side by side.
+  const state = last && continues(last.state, best.state) ? { ...last.state, best: best.state.best } : best.state
+  return { state, parameters: best.arrays }
+}
+
+/**
+ * The best checkpoint of a run. Where its file is lost and the last checkpoint is of the best epoch, its weights are the same; where that is of
+ * a later epoch, it takes the place of the best only once the file has been removed, which is for people to decide.
+ */
+async function bestOf(
+  folder: string,
+  last: Checkpoint | undefined,
+  onWarning: (message: string) => void,
+): Promise<{ readonly best: Checkpoint; readonly lost: boolean }> {
+  const path = join(folder, checkpointFiles.best)
+  try {
+    const best = await readCheckpoint(path)
+    assertWhole(`checkpoint ${path}`, best, nice(best.state.recipe.flow).parameters)
+    return { best, lost: false }
+  } catch (error) {
+    const damaged = error instanceof DamagedCheckpointError
+    if (!last || !(damaged || !(await exists(path)))) throw error
+    const { epoch, best, history, recipe } = last.state
+    if (damaged && epoch !== best.epoch) {
+      throw new CheckpointError(`run ${folder}: the weights of its best epoch, ${best.epoch}, are lost: ${error.message}`, {
+        cause: error,
+        remedy: `copy the file back from elsewhere, or remove it: epoch ${epoch}, the last, then takes its place`,
+      })
+    }
+    const { message } = error as Error
+    onWarning(`${message}; the weights of epoch ${epoch}, the last, take its place${epoch === best.epoch ? ' and are the same' : ''}`)
+    const state = { ...last.state, best: { epoch, validation: history.at(-1)?.validation ?? null } }
+    const arrays = parametersOf(nice(recipe.flow), optimizerOf(recipe.training), last.arrays, last.arrays)
+    return { best: { state, arrays }, lost: true }
+  }
+}
+
+/** Whether one state is of the same run as another, and as far or farther. */
+function continues(later: RunState, earlier: RunState): boolean {
+  const facts = ({ recipe, data, history }: RunState, epochs: number): string => JSON.stringify([recipe, data, history.slice(0, epochs)])
+  return later.epoch >= earlier.epoch && facts(later, earlier.epoch) === facts(earlier, earlier.epoch)
+}
+
+/** A checkpoint that lacks an array would go on from zeros. */
+function assertWhole(what: string, { arrays }: Checkpoint, wanted: readonly StateArray[]): void {
+  const remedy = 'begin again with --overwrite, or in another --out'
+  for (const { name, dims } of wanted) {
+    const array = arrays[name]
+    if (!array) throw new CheckpointError(`${what} lacks the array "${name}"`, { remedy })
+    if (String(array.dims) !== String(dims))
+      throw new CheckpointError(`${what}: array "${name}": expected shape [${dims}], got [${array.dims}]`, { remedy })
+  }
+}
+
+/**
+ * Refuses to go on from a checkpoint of another recipe or other data.
+ * @throws CheckpointError naming the first field that differs
+ */
+export function assertSameRun(folder: string, { recipe, data }: RunState, wanted: Pick<RunState, 'recipe' | 'data'>): void {
+  const difference = firstDifference({ ...recipe, data }, { ...wanted.recipe, data: wanted.data })
+  if (!difference) return
+  const { path, left, right } = difference
+  throw new CheckpointError(`run ${folder}: its ${path} is ${JSON.stringify(left)}, now ${JSON.stringify(right)} is asked for`, {
+    remedy: 'resume with the recipe and data that it began with, or give another --out, or --overwrite it',
+  })
+}
+
+function firstDifference(left: unknown, right: unknown, path = ''): { path: string; left: unknown; right: unknown } | undefined {
+  if (isRecord(left) && isRecord(right)) {
+    for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
+      const found = firstDifference(left[key], right[key], path ? `${path}.${key}` : key)
+      if (found) return found
+    }
+    return undefined
+  }
+  return JSON.stringify(left) === JSON.stringify(right) ? undefined : { path, left, right }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
