@@ -1,17 +1,17 @@
-import { type Manifest, type Tensor, tensor } from '@niceflow/core'
+import { type Manifest, type StorageType, type Tensor, tensor } from '@niceflow/core'
 import { catalogue, type Dataset, dequantize, loadDataset, type SplitName } from '@niceflow/data'
 import { writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
-import type { Flow } from '@niceflow/runtime'
+import type { Device, Flow } from '@niceflow/runtime'
 import { loadFlow } from '@niceflow/runtime-node'
 import { recipeOf, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
-import { type DeviceFlags, deviceOptions } from './flags.ts'
+import { deviceOptions, type FlowFlags } from './flags.ts'
 import { countProgress } from './progress.ts'
-import { number, table } from './text.ts'
+import { megabytes, number, table } from './text.ts'
 
 /** Loads a bundle's flow for as long as `use` takes. */
-export async function withFlow<T>(bundle: string, device: DeviceFlags, use: (flow: Flow) => Promise<T>): Promise<T> {
-  const flow = await loadFlow(bundle, deviceOptions(device))
+export async function withFlow<T>(bundle: string, { dtype, ...device }: FlowFlags, use: (flow: Flow) => Promise<T>): Promise<T> {
+  const flow = await loadFlow(bundle, { ...deviceOptions(device), ...(dtype && { dtype }) })
   try {
     return await use(flow)
   } finally {
@@ -37,13 +37,32 @@ export function heldOutSplit(manifest: Manifest): SplitName {
   return recipeOf(manifest).training.validation > 0 ? 'validation' : 'test'
 }
 
-/** What a bundle was verified on, and what was found. */
-export type Verified = Verification & { readonly on: string }
+/** The variants of a bundle, its default first. */
+export function storedIn({ dtype, variants }: Manifest): readonly StorageType[] {
+  return [...new Set([dtype, ...(Object.keys(variants) as StorageType[])])]
+}
 
-/** Verifies a bundle on held-out examples of a dataset, or on samples of its own where there is none. */
-export async function verifyOn(folder: string, flow: Flow, dataset: Dataset | undefined, count: number): Promise<Verified> {
-  const { x, on } = dataset ? heldOutExamples(flow, dataset, count) : { x: await flow.sample(count), on: 'samples of its own' }
-  return { on, ...(await verifyBundle(folder, flow, x, countProgress('verifying: example'))) }
+/** What a variant was verified on, where it ran, and what was found. */
+export type Verified = Verification & { readonly on: string; readonly device: Device }
+
+export type VerifyOptions = FlowFlags & { readonly dataset: Dataset | undefined; readonly count: number }
+
+/** Verifies variants of a bundle on held-out examples of a dataset, or on samples of their own where there is none. */
+export async function verifyVariants(
+  folder: string,
+  dtypes: readonly StorageType[],
+  { dataset, count, ...device }: VerifyOptions,
+): Promise<readonly Verified[]> {
+  const found: Verified[] = []
+  for (const dtype of dtypes) {
+    found.push(
+      await withFlow(folder, { ...device, dtype }, async (flow) => {
+        const { x, on } = dataset ? heldOutExamples(flow, dataset, count) : { x: await flow.sample(count), on: 'samples of its own' }
+        return { on, device: flow.device, ...(await verifyBundle(folder, flow, x, countProgress(`verifying ${dtype}: example`))) }
+      }),
+    )
+  }
+  return found
 }
 
 function heldOutExamples({ manifest }: Flow, dataset: Dataset, count: number): { readonly x: Tensor<'float32'>; readonly on: string } {
@@ -59,13 +78,23 @@ function heldOutExamples({ manifest }: Flow, dataset: Dataset, count: number): {
 }
 
 /** The figures of a verification, each beside its bound. */
-export function verificationText({ on, files, examples, roundTrip, float64 }: Verified): string {
-  const figures = table(
+export function verificationText(verified: readonly Verified[]): string {
+  const { on, files, examples } = verified[0]!
+  const figures = verified.flatMap(({ dtype, roundTrip, float64 }) =>
     [
       ['max |decode(encode(x)) - x|', roundTrip.max, roundTrip.tolerance] as const,
       ['mean log-likelihood against float64, nats', float64.mean, float64.meanTolerance] as const,
       ['any log-likelihood against float64, nats', float64.max, float64.maxTolerance] as const,
-    ].map(([what, found, bound]) => [`  ${what}`, found.toExponential(2), `at most ${bound}`]),
+    ].map(([what, found, bound]) => [`  ${dtype}`, what, found.toExponential(2), `at most ${bound}`]),
   )
-  return `verified: SHA-256 of ${files} files; on ${number(examples)} ${on}:\n${figures}`
+  return `verified: SHA-256 of ${files} files; on ${number(examples)} ${on}:\n${table(figures, [1])}`
+}
+
+/** For each variant of a bundle: its name, the bytes of its files, and the nats that storing its weights so costs. */
+export function storageRows({ variants, files, storageCost }: Manifest): string[][] {
+  return Object.entries(variants).map(([dtype, variant]) => {
+    const bytes = Object.values(variant!).reduce((sum, file) => sum + files[file]!.bytes, 0)
+    const cost = storageCost?.nats[dtype as StorageType]
+    return [dtype, megabytes(bytes), cost ? `${number(cost.mean, 4)} ± ${number(cost.standardError, 4)}` : '-']
+  })
 }

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { InvalidFileError, readIdx, readNpy, readPng, toGrey } from '@niceflow/formats'
-import { note } from './progress.ts'
+import { warn } from './progress.ts'
 
 /** Rows of a model's dimension: pixels, or floats on its data range. */
 export type Rows = Tensor<'uint8'> | Tensor<'float32'>
@@ -83,7 +83,7 @@ async function* readFiles(paths: readonly string[], model: ModelFacts): AsyncGen
     if (skipped === files.length) {
       throw new NiceflowError(`${path}: expected a PNG, NPY or IDX file in it, got none`, { remedy: 'name the files or another folder' })
     }
-    if (skipped > 0) note(`warning: ${path}: ${skipped} of ${files.length} files are not PNG, NPY or IDX: left out`)
+    if (skipped > 0) warn(`${path}: ${skipped} of ${files.length} files are not PNG, NPY or IDX: left out`)
   }
 }
 
@@ -174,5 +174,5 @@ function warnOutside(file: string, values: Float32Array, [low, high]: ModelFacts
     if (value < least) least = value
     if (value > most) most = value
   }
-  if (least < low || most > high) note(`warning: ${file}: values from ${least} to ${most} leave the model's data range [${low}, ${high}]`)
+  if (least < low || most > high) warn(`${file}: values from ${least} to ${most} leave the model's data range [${low}, ${high}]`)
 }

@@ -1,4 +1,4 @@
-import { InvalidValueError } from '@niceflow/core'
+import { InvalidValueError, type StorageType, storageTypes } from '@niceflow/core'
 import type { NodeDevice } from '@niceflow/runtime-node'
 import type { Argv } from 'yargs'
 
@@ -41,4 +41,25 @@ export function dataFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DataFlags> {
     requiresArg: true,
     describe: "The folder that holds the dataset's files, instead of its npm package",
   }) as unknown as Argv<Flags & DataFlags>
+}
+
+export type FlowFlags = DeviceFlags & { readonly dtype?: StorageType | undefined }
+
+/** Which of a bundle's variants is loaded, and where it runs. */
+export function flowFlags<Flags>(yargs: Argv<Flags>, whenLeftOut = "the bundle's default"): Argv<Flags & FlowFlags> {
+  return deviceFlags(yargs).option('dtype', {
+    choices: storageTypes,
+    requiresArg: true,
+    describe: `Which stored weights, of those that the bundle has; if left out, ${whenLeftOut}`,
+  }) as unknown as Argv<Flags & FlowFlags>
+}
+
+/** Reads storage types, separated by commas or given one by one; each counts once. */
+export function dtypesFlag(value: unknown): readonly StorageType[] {
+  const words = [value].flat().flatMap((word) => String(word).split(','))
+  const isStorageType = (word: string): word is StorageType => (storageTypes as readonly string[]).includes(word)
+  const unknown = words.find((word) => !isStorageType(word))
+  if (unknown === undefined) return [...new Set(words.filter(isStorageType))]
+  const expected = `some of ${storageTypes.join(', ')}, separated by commas`
+  throw new InvalidValueError({ what: '--dtype', expected, got: unknown, usage: true })
 }

@@ -3,7 +3,13 @@ import { NiceflowError } from '@niceflow/core'
 import yargs, { type Argv } from 'yargs'
 import type { Command } from './command.ts'
 
-type Entry = { readonly usage: string; readonly about: string; readonly load: () => Promise<Command> }
+type Entry = {
+  readonly usage: string
+  readonly about: string
+  /** Flags that add up where they are given more than once. */
+  readonly lists?: readonly string[]
+  readonly load: () => Promise<Command>
+}
 
 /** Every command; its code is loaded when it is asked for. */
 const commands: readonly Entry[] = [
@@ -11,6 +17,7 @@ const commands: readonly Entry[] = [
   {
     usage: 'export <run>',
     about: 'Write a run as a bundle of ONNX graphs, and verify it',
+    lists: ['dtype'],
     load: async () => (await import('./commands/export.ts')).exportCommand,
   },
   {
@@ -112,12 +119,17 @@ async function commandLine(words: readonly string[]): Promise<Argv> {
   return parser.completion('completion', 'Print a script that completes commands and flags in your shell')
 }
 
-/** A flag that is given twice is what it is given last; only `<files..>` are many. */
+/** A flag that is given twice is what it is given last; only `<files..>` and flags that are lists are many. */
 function lastWins(args: Record<string, unknown>): void {
+  const lists = entryOf((args._ as readonly unknown[])[0])?.lists
   for (const [name, value] of Object.entries(args)) {
-    const many = name === '_' || commands.some(({ usage }) => usage.includes(`<${name}..>`))
+    const many = name === '_' || lists?.includes(name) || commands.some(({ usage }) => usage.includes(`<${name}..>`))
     if (Array.isArray(value) && !many) args[name] = value.at(-1)
   }
+}
+
+function entryOf(word: unknown): Entry | undefined {
+  return commands.find(({ usage }) => usage.split(' ')[0] === word)
 }
 
 /** Names of flags have dashes; scripts written for PyTorch's habits have underscores. */
@@ -137,8 +149,7 @@ function isUsage(error: unknown): boolean {
 function explain(error: unknown, words: readonly string[]): string {
   if (process.env.NICEFLOW_DEBUG) return error instanceof Error ? (error.stack ?? error.message) : String(error)
   const message = (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ').trim()
-  const known = commands.find(({ usage }) => usage.split(' ')[0] === words[0])
-  const help = `niceflow ${known ? `${words[0]} ` : ''}--help says what there is`
+  const help = `niceflow ${entryOf(words[0]) ? `${words[0]} ` : ''}--help says what there is`
   const unexpected = 'this is no error that niceflow knows: set NICEFLOW_DEBUG=1 to see where it comes from'
   const remedy = NiceflowError.is(error) ? (error.remedy ?? (error.usage ? help : undefined)) : isUsage(error) ? help : unexpected
   return `niceflow: ${message}${remedy === undefined ? '' : `\n  ${remedy}`}`

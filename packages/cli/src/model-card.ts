@@ -1,7 +1,8 @@
-import { type Manifest, pixelLevels } from '@niceflow/core'
+import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
 import { catalogue } from '@niceflow/data'
 import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
 import { recipeOf } from '@niceflow/trainer'
+import { storageRows } from './bundle.ts'
 import { trainCommandLine } from './recipe-flags.ts'
 import { nats, number, rangeOf } from './text.ts'
 
@@ -31,7 +32,11 @@ export function modelCard(manifest: Manifest): string {
   const { flow, training } = recipeOf(manifest)
   const density = `nats per example, a density on ${rangeOf(model.dataRange)}^${model.dim}`
   const again = fitAgain(manifest)
-  const chosen = training.validation > 0 ? `, chosen on ${number(training.validation)} more that were held out` : ''
+  const chosen =
+    training.validation > 0
+      ? `chosen on ${number(training.validation)} more that were held out`
+      : 'none held out: recipe and epochs were settled beforehand'
+  const licence = Object.hasOwn(catalogue, provenance.dataset) ? ` Licence of the data: ${catalogue[provenance.dataset]!.licence}.` : ''
   return `# ${name}
 
 A NICE normalizing flow (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
@@ -40,8 +45,8 @@ ${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesF
 ## Data
 
 Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256}),
-epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps)${chosen}.
-${dequantization(manifest)}
+epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps), ${chosen}.
+${dequantization(manifest)}${licence}
 
 ## Figures
 
@@ -51,7 +56,18 @@ ${figures(manifest).join('\n')}
 
 Log-likelihoods are in ${density}.
 
+## Storage
+
+| \`--dtype\` | size | nats lost | files |
+|---|---|---|---|
+${storage(manifest).join('\n')}
+
+Weights are stored so, and computed with in float32.${costs(manifest)}
+
 ## Use
+
+For drawing examples like the training data, scoring how likely others are under it, and as a reference for other density models. Not for
+deciding about people, nor as the only judge of whether an input is genuine.
 
 \`\`\`sh
 npx niceflow sample . --count 64 --seed 1 --out grid.png
@@ -59,7 +75,7 @@ npx niceflow score . image.png
 npx niceflow verify .
 \`\`\`
 
-\`encoder.onnx\` (x -> z, log_likelihood) and \`decoder.onnx\` (z -> x) run on any ONNX Runtime, \`weights.bin\` beside them.
+An encoder (x -> z, log_likelihood) and its decoder (z -> x) run on any ONNX Runtime, their file of weights beside them.
 ${again === undefined ? '' : `\nFitted by \`${again}\`.\n`}
 ## Limits
 
@@ -80,9 +96,10 @@ function dequantization({ model: { pixels, dataRange } }: Manifest): string {
 function figures({ calibration, evaluation }: Manifest): string[] {
   const rows: string[] = []
   if (evaluation) {
-    const { split, examples, logLikelihood, bitsPerDim } = evaluation
+    const { split, examples, draws, logLikelihood, bitsPerDim } = evaluation
     const figure = `${nats(logLikelihood.mean)} ± ${nats(logLikelihood.standardError)}`
-    rows.push(`| ${number(examples)} ${split} | ${figure} | ${bitsPerDim?.toFixed(3) ?? '-'} |`)
+    const times = draws === 1 ? '' : `, ${draws} draws each`
+    rows.push(`| ${number(examples)} ${split}${times} | ${figure} | ${bitsPerDim?.toFixed(3) ?? '-'} |`)
   }
   if (calibration) {
     const { split, examples, quantiles } = calibration
@@ -90,4 +107,15 @@ function figures({ calibration, evaluation }: Manifest): string[] {
     rows.push(`| ${number(examples)} ${split} | median ${at(0.5)}, from ${at(0.05)} to ${at(0.95)} in 90 % | |`)
   }
   return rows.length > 0 ? rows : ['| none measured yet | | |']
+}
+
+function storage(manifest: Manifest): string[] {
+  return storageRows(manifest).map((row) => {
+    const files = Object.values(manifest.variants[row[0] as StorageType]!).map((file) => `\`${file}\``)
+    return `| ${[...row, files.join(', ')].join(' | ')} |`
+  })
+}
+
+function costs({ storageCost: cost }: Manifest): string {
+  return cost ? ` Nats lost: mean over ${number(cost.examples)} ${cost.split} examples, against the float32 parameters of the run.` : ''
 }

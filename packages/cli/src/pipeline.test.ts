@@ -69,6 +69,7 @@ test('eval --record keeps the figure in the manifest and the card, and the bundl
     seed: 0,
     dataset: 'mnist',
     bundle: path('recorded'),
+    dtype: 'fp32',
     device: 'cpu',
   })
   expect(bitsPerDim).toBeCloseTo((Math.log(256) - logLikelihood.mean / 784) / Math.LN2, 10)
@@ -78,7 +79,7 @@ test('eval --record keeps the figure in the manifest and the card, and the bundl
     `| 10,000 test | ${logLikelihood.mean.toFixed(2)} ± ${logLikelihood.standardError.toFixed(2)} | ${bitsPerDim.toFixed(3)} |`,
   )
   expect(card).toContain('a density on [0, 1]^784')
-  expect(card).toMatch(/niceflow train --dataset=mnist --out=RUN --limit=1200 --seed=0 --preset=paper .*--mid-dim=16/)
+  expect(card).toMatch(/niceflow train --dataset=mnist --out=RUN --limit=1200 --seed=0 --preset=pytorch .*--mid-dim=16/)
   expect((await niceflowHere(['verify', path('recorded'), '--images', '2', ...threads])).code).toBe(0)
 })
 

@@ -9,6 +9,11 @@ export function note(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
+/** What the user would regret not to know. */
+export function warn(message: string): void {
+  note(`warning: ${message}`)
+}
+
 type Bar = { readonly update: (done: number, total: number, text: string) => void; readonly stop: () => void }
 
 /** One bar on the terminal; nothing where there is none. It is all text: there is no colour to turn off. */
@@ -56,6 +61,10 @@ export function trainProgress(): { readonly onProgress: (progress: TrainProgress
       case 'start':
         epochs = progress.recipe.training.epochs
         note(`training on ${number(progress.examples)} examples, ${number(progress.heldOut)} held out, on ${progress.device}`)
+        break
+      case 'warning':
+        bar.stop()
+        warn(progress.message)
         break
       case 'steps': {
         const { epoch, step, steps, logLikelihood, imagesPerSecond } = progress

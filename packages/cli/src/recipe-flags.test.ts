@@ -56,10 +56,10 @@ test('a command line begins at the nearest preset', () => {
   expect(trainCommandLine(recipe, ['--dataset=mnist'])).toBe('niceflow train --dataset=mnist --seed=3 --preset=quick --batch-size=100')
 })
 
-test("a flag's default is said once where presets agree", () => {
+test("a flag's default is the PyTorch port's, with the presets that have another", () => {
   const by = (name: string): string => presetDefaults(recipeFlags.find(({ flag }) => flag === name)!)
-  expect(by('batch-size')).toBe('200')
-  expect(by('schedule')).toBe('paper: constant, quick: cosine')
+  expect(by('activation')).toBe('relu')
+  expect(by('schedule')).toBe('constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine')
 })
 
 test.each([
@@ -68,7 +68,7 @@ test.each([
   ['latent', 'cauchy', '--latent: expected logistic, gaussian, normal, got cauchy'],
   ['latent', 'toString', '--latent: expected logistic, gaussian, normal, got toString'],
   ['partition', 'odd', '--partition: expected a number, got odd'],
-  ['preprocessing', 'whiten', '--preprocessing: expected none, or some of logit:ALPHA, standardize, got whiten'],
+  ['preprocessing', 'whiten', '--preprocessing: expected none, or some of equalize:BINS, logit:ALPHA, standardize, got whiten'],
 ])('--%s %s is refused', (name, text, message) => {
   const { read } = recipeFlags.find(({ flag }) => flag === name)!
   expect(() => read(name)(text)).toThrow(expect.objectContaining({ message, usage: true }))

@@ -1,6 +1,6 @@
 import { InvalidValueError } from '@niceflow/core'
 import type { FlowConfig, Preprocessing } from '@niceflow/flow'
-import { type PartialRecipe, type PresetName, presets, type Recipe, type TrainingConfig } from '@niceflow/trainer'
+import { defaultPreset, type PartialRecipe, type PresetName, presets, type Recipe, type TrainingConfig } from '@niceflow/trainer'
 import { numberFlag } from './flags.ts'
 import { shellWord } from './text.ts'
 
@@ -43,19 +43,20 @@ const preprocessing: Notation = {
       ? []
       : String(text)
           .split(',')
-          .map((step): Preprocessing => {
-            const [kind, alpha] = step.split(':')
-            if (kind === 'logit') return { kind, alpha: numberFlag(flag)(alpha ?? '1e-6') }
-            if (kind === 'standardize' && alpha === undefined) return { kind }
-            throw new InvalidValueError({
-              what: `--${flag}`,
-              expected: 'none, or some of logit:ALPHA, standardize',
-              got: step,
-              usage: true,
-            })
-          }),
+          .map((step) => preprocessingStep(flag, step)),
   write: (value) =>
-    (value as readonly Preprocessing[]).map((step) => (step.kind === 'logit' ? `logit:${step.alpha}` : step.kind)).join(',') || 'none',
+    (value as readonly Preprocessing[]).map(({ kind, ...rest }) => [kind, ...Object.values(rest)].join(':')).join(',') || 'none',
+}
+
+function preprocessingStep(flag: string, step: string): Preprocessing {
+  const [kind, number, ...rest] = step.split(':')
+  if (rest.length === 0) {
+    if (kind === 'equalize') return { kind, bins: numberFlag(flag)(number ?? '10') }
+    if (kind === 'logit') return { kind, alpha: numberFlag(flag)(number ?? '1e-6') }
+    if (kind === 'standardize' && number === undefined) return { kind }
+  }
+  const expected = 'none, or some of equalize:BINS, logit:ALPHA, standardize'
+  throw new InvalidValueError({ what: `--${flag}`, expected, got: step, usage: true })
 }
 
 export type RecipeFlag = Notation & {
@@ -76,7 +77,7 @@ export const recipeFlags: readonly RecipeFlag[] = [
     flag: 'schedule',
     part: 'training',
     field: 'schedule',
-    ...word('cosine', 'constant'),
+    ...word('cosine', 'linear', 'constant'),
     about: 'How the learning rate goes on after warm-up',
   },
   { flag: 'final-lr', part: 'training', field: 'finalLearningRate', ...number, about: 'Where the cosine ends' },
@@ -93,12 +94,24 @@ export const recipeFlags: readonly RecipeFlag[] = [
     about: "The scaling layer's learning rate, relative to the others'",
   },
   {
+    flag: 'scale-init',
+    part: 'training',
+    field: 'scaleInit',
+    ...word('data', 'zero', 'normal'),
+    about: "How the scaling layer's s starts",
+  },
+  { flag: 'clip', part: 'training', field: 'clip', ...number, about: "The largest norm of a step's gradients; 0 leaves them" },
+  { flag: 'averaging', part: 'training', field: 'averaging', ...number, about: 'Decay of the moving average of weights; 0 keeps none' },
+  { flag: 'dropout', part: 'training', field: 'dropout', ...number, about: 'Probability with which a hidden unit is dropped' },
+  { flag: 'image-shift', part: 'training', field: 'imageShift', ...number, about: 'Move training images by up to so many pixels' },
+  {
     flag: 'validation',
     part: 'training',
     field: 'validation',
     ...number,
     about: 'Training examples held out to choose the best epoch; 0 keeps the last',
   },
+  { flag: 'patience', part: 'training', field: 'patience', ...number, about: 'Stop after so many epochs without a better one; 0 never' },
   { flag: 'save-every', part: 'training', field: 'saveEvery', ...number, about: 'Epochs between snapshots; 0 keeps none' },
   {
     flag: 'steps-per-run',
@@ -108,7 +121,8 @@ export const recipeFlags: readonly RecipeFlag[] = [
     about: 'Steps in one run of the graph, after which progress is shown and signals are heard',
   },
   { flag: 'coupling', part: 'flow', field: 'couplings', ...number, about: 'Coupling layers' },
-  { flag: 'coup-type', part: 'flow', field: 'law', ...word('additive', 'multiplicative', 'affine'), about: 'Coupling law' },
+  { flag: 'coup-type', part: 'flow', field: 'law', ...word('additive', 'multiplicative', 'affine', 'histogram'), about: 'Coupling law' },
+  { flag: 'bins', part: 'flow', field: 'bins', ...number, about: "Of a dimension's conditional density, where the law is histogram" },
   {
     flag: 'shift-unit',
     part: 'flow',
@@ -131,8 +145,8 @@ export const recipeFlags: readonly RecipeFlag[] = [
     flag: 'partition',
     part: 'flow',
     field: 'partition',
-    ...numbers('even-odd', 'halves'),
-    about: 'The first half: even-odd, halves, or indices between commas',
+    ...numbers('even-odd', 'halves', 'dyadic'),
+    about: 'The first half: even-odd, halves, dyadic (another for each coupling), or indices between commas',
   },
   { flag: 'start', part: 'flow', field: 'start', ...word('first', 'second'), about: 'The half that passes the first coupling unchanged' },
   {
@@ -140,7 +154,7 @@ export const recipeFlags: readonly RecipeFlag[] = [
     part: 'flow',
     field: 'preprocessing',
     ...preprocessing,
-    about: 'Bijections before the first coupling: none, or some of logit:ALPHA, standardize',
+    about: 'Bijections before the first coupling: none, or some of equalize:BINS, logit:ALPHA, standardize',
   },
   { flag: 'data-range', part: 'flow', field: 'dataRange', ...numbers(), about: 'Where pixels are spread: low,high' },
 ]
@@ -150,12 +164,12 @@ export function fieldOf(recipe: Recipe, { part, field }: RecipeFlag): unknown {
   return (recipe[part] as Readonly<Record<string, unknown>>)[field]
 }
 
-/** What a flag is when it is not given: the preset's, for all presets at once. */
+/** What a flag is when it is not given: the default preset's value, and that of each preset that has another. */
 export function presetDefaults(flag: RecipeFlag): string {
-  const values = Object.entries(presets).map(([name, preset]) => ({ name, text: flag.write(fieldOf(preset, flag)) }))
-  return new Set(values.map(({ text }) => text)).size === 1
-    ? values[0]!.text
-    : values.map(({ name, text }) => `${name}: ${text}`).join(', ')
+  const text = (recipe: Recipe): string => flag.write(fieldOf(recipe, flag))
+  const usual = text(presets[defaultPreset])
+  const others = Object.entries(presets).flatMap(([name, recipe]) => (text(recipe) === usual ? [] : [`${name}: ${text(recipe)}`]))
+  return others.length === 0 ? usual : `${usual}; ${others.join(', ')}`
 }
 
 /** The fields that flags of a command line set. */

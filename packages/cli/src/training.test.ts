@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { readPng } from '@niceflow/formats'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { answer, niceflow, niceflowHere, type Outcome, tinyModel, workspace } from './niceflow.fixture.ts'
 
@@ -57,7 +58,7 @@ describe.concurrent('the same run', () => {
     const flow = { hiddenDim: 16, hiddenLayers: 1 }
     const config = { preset: 'quick', dataset: 'mnist', flow, training: { batchSize: 40, epochs: 99, validation: 400 } }
     writeFileSync(path('config.json'), JSON.stringify(config))
-    const flags = '--preset paper --limit 1200 --lr 3e-3 --max-iter 3 --threads 1'.split(' ')
+    const flags = '--preset pytorch --limit 1200 --lr 3e-3 --max-iter 3 --threads 1'.split(' ')
     expect((await niceflow(['train', '--config', path('config.json'), '--out', path('configured'), ...flags])).code).toBe(0)
     expect(checkpoints('configured')).toEqual(checkpoints('whole'))
   })
@@ -153,6 +154,16 @@ test('a learning rate beyond reason', async () => {
   expect(stderr).toMatch(
     /\nniceflow: training diverged: the log-likelihood .*\n {2}train again with a lower --lr, a --warmup or a larger --epsilon, .*\n$/,
   )
+})
+
+test('snapshots are named by their epoch, with a picture of samples, and bounded', async () => {
+  const flags = '--max-iter 3 --save-every 1.0 --keep 2 --sample_size 4'.split(' ')
+  expect((await niceflowHere(training('snapshots', ...flags))).code).toBe(0)
+  const kept = readdirSync(path('snapshots')).filter((file) => /^(epoch|samples)/.test(file))
+  expect(kept).toEqual(['epoch-0002.png', 'epoch-0002.safetensors', 'epoch-0003.png', 'epoch-0003.safetensors', 'samples.png'])
+  // Two by two images of 28 x 28 pixels, twice as large, with borders of two.
+  const picture = readPng(readFileSync(path('snapshots', 'epoch-0003.png')), 'epoch-0003.png')
+  expect(picture).toMatchObject({ width: 2 * 58 + 2, height: 2 * 58 + 2 })
 })
 
 test('too few couplings are allowed, with a warning', async () => {

@@ -89,6 +89,16 @@ test.each<[string, string, string]>([
     'Invalid values: Argument: split, Given: "dev", Choices: "train", "validation", "test"',
     'niceflow eval --help says what there is',
   ],
+  [
+    'export RUN --out B --dtype fp32,int4',
+    '--dtype: expected some of fp32, fp16, q8, separated by commas, got int4',
+    'niceflow export --help says what there is',
+  ],
+  [
+    'score BUNDLE a.png --dtype int4',
+    'Invalid values: Argument: dtype, Given: "int4", Choices: "fp32", "fp16", "q8"',
+    'niceflow score --help says what there is',
+  ],
   ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
   ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],
   ['sample B --out a.png --temperature -1', '--temperature: expected a number from 0, got -1', 'niceflow sample --help says what there is'],
@@ -98,7 +108,7 @@ test.each<[string, string, string]>([
 
 test('a config file that is wrong is named, with the field', async () => {
   writeFileSync(path('config.json'), '{"preset":"slow"}')
-  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "paper"|"quick", got "slow"`
+  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "pytorch"|"paper"|"quick"|"best"|"affine"|"histogram", got "slow"`
   const outcome = await niceflowHere(['train', '--out', path('never'), '--config', path('config.json')])
   expect(outcome).toEqual(refusal(2, message, 'niceflow train --help says what there is'))
 })
@@ -118,8 +128,8 @@ test('the help of each command has examples', async () => {
 
 test('train --help gives every default as the preset has it', async () => {
   const { stdout } = await niceflowHere(['train', '--help'])
-  expect(stdout).toMatch(/--batch-size .*\[default: 200\]/)
-  expect(stdout).toMatch(/\[default: paper: constant, quick: cosine\]/)
+  expect(stdout).toMatch(/--activation .*\[default: relu\]/)
+  expect(stdout.replace(/\s+/g, ' ')).toContain('[default: constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine]')
   expect(stdout).toMatch(/--out .*\[required\]/)
 })
 

@@ -28,10 +28,13 @@ export const benchCommand: Command = command(
     const text = [
       `device ${found.device}; work counts matrix products only; the peak is MatMul [batch, 1000] x [1000, 1000], measured in turns; medians of ${repeats}`,
       table([
-        ...found.training.map((figure) => row('training step', figure.msPerStep, figure)),
+        ...found.training.map((figure) => row(`training step, ${figure.model} model,`, figure.msPerStep, figure)),
         ...found.scoring.map((figure) => row('scoring', figure.msPerBatch, figure)),
       ]),
       `batches and noise: ${number(batches.msPerStep, 2)} ms a step at batch ${batches.batch}, ${percent(batches.ofStep)} of it`,
+      ...found.training.map(({ model, batch, residentMiB: [first, last] }) => {
+        return `memory while training the ${model} model at batch ${batch}: ${number(first)} MiB after the first repeat, ${number(last)} MiB after the last`
+      }),
       `peak memory while training at batch ${batches.batch}: ${number(peakMemoryMiB)} MiB`,
     ]
     return { json: found, text: text.join('\n') }

@@ -3,14 +3,14 @@ import { loadDataset, type SplitName, splitNames } from '@niceflow/data'
 import { amendBundle, scoreSelection, selectFor, summarize } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { dataFlags, deviceFlags, numberFlag } from '../flags.ts'
+import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
 import { cardFile, modelCard } from '../model-card.ts'
 import { countProgress } from '../progress.ts'
 import { nats, number, rangeOf } from '../text.ts'
 
 export const evalCommand: Command = command(
   (yargs) =>
-    deviceFlags(dataFlags(yargs))
+    flowFlags(dataFlags(yargs))
       .positional('bundle', { type: 'string', demandOption: true, describe: 'A folder that export wrote' })
       .option('dataset', { type: 'string', demandOption: true, requiresArg: true, describe: 'A name of `niceflow data list`' })
       .option('split', {
@@ -31,6 +31,16 @@ export const evalCommand: Command = command(
   async ({ bundle, dataset: name, dataDir, split, draws, seed, record, ...device }) => {
     const dataset = await loadDataset(name, { dir: dataDir })
     return withFlow(bundle, device, async (flow) => {
+      if (record && flow.dtype !== flow.manifest.dtype) {
+        const remedy = 'record without --dtype, or export with this one first'
+        throw new InvalidValueError({
+          what: '--dtype to record',
+          expected: `${flow.manifest.dtype}, the bundle's default`,
+          got: flow.dtype,
+          remedy,
+          usage: true,
+        })
+      }
       const selection = selectFor(flow.manifest, dataset, split as SplitName)
       const scores = await scoreSelection(flow, selection, { draws, seed, onProgress: countProgress(`scoring ${split}: example`) })
       const { logLikelihood, bitsPerDim, ...evaluation } = summarize(flow, split, scores, { draws, seed })
@@ -44,7 +54,7 @@ export const evalCommand: Command = command(
       const figure = `${nats(logLikelihood.mean)} ± ${nats(logLikelihood.standardError)} nats on ${rangeOf(range)}`
       const bits = bitsPerDim === null ? '' : `, ${bitsPerDim.toFixed(3)} bits per dimension`
       return {
-        json: { logLikelihood, bitsPerDim, range, ...evaluation, dataset: name, bundle, device: flow.device },
+        json: { logLikelihood, bitsPerDim, range, ...evaluation, dataset: name, bundle, dtype: flow.dtype, device: flow.device },
         text: `${split} log-likelihood: ${figure}${bits}; ${number(scores.length)} examples on ${flow.device}${record ? `\nrecorded in ${bundle}` : ''}`,
       }
     })

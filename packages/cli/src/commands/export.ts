@@ -1,9 +1,25 @@
-import { amendBundle, calibrate, exportBundle, readRun, scoreSelection, selectFor } from '@niceflow/trainer'
-import { drawSamples, heldOutSplit, ownDataset, verificationText, verifyOn, withFlow } from '../bundle.ts'
-import { type Command, command } from '../command.ts'
-import { dataFlags, deviceFlags } from '../flags.ts'
+import { rm } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import type { Manifest, StorageType } from '@niceflow/core'
+import type { Dataset } from '@niceflow/data'
+import {
+  amendBundle,
+  calibrate,
+  exportBundle,
+  type Run,
+  readRun,
+  replaceBundle,
+  scoreSelection,
+  selectFor,
+  storageCost,
+  writeBundle,
+} from '@niceflow/trainer'
+import { drawSamples, heldOutSplit, ownDataset, storageRows, storedIn, verificationText, verifyVariants, withFlow } from '../bundle.ts'
+import { type Answer, type Command, command } from '../command.ts'
+import { type DeviceFlags, dataFlags, deviceFlags, dtypesFlag } from '../flags.ts'
 import { cardFile, modelCard, samplesFile } from '../model-card.ts'
-import { countProgress, note } from '../progress.ts'
+import { countProgress, warn } from '../progress.ts'
+import { number, table } from '../text.ts'
 
 /** What a new bundle is verified on. */
 const verifiedExamples = 32
@@ -14,25 +30,77 @@ export const exportCommand: Command = command(
       .positional('run', { type: 'string', demandOption: true, describe: 'The folder of a run' })
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the bundle' })
       .option('name', { type: 'string', requiresArg: true, describe: "The model's name", defaultDescription: "the folder's" })
+      .option('dtype', {
+        default: 'fp32',
+        requiresArg: true,
+        coerce: dtypesFlag,
+        describe: 'How weights are stored: fp32, fp16, q8, or several of them, the default first',
+      })
       .option('overwrite', { type: 'boolean', default: false, describe: 'Replace a bundle that is there already' })
-      .example('$0 export runs/mnist --out out/mnist', 'write it, verify it'),
-  async ({ run: folder, out, name, overwrite, dataDir, ...device }) => {
-    const run = await readRun(folder)
+      .example('$0 export runs/mnist --out out/mnist', 'write it, verify it')
+      .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs'),
+  async ({ run: folder, out, name = basename(resolve(out)), dtype: dtypes, overwrite, dataDir, ...device }) => {
+    const run = await readRun(folder, warn)
     const dataset = await ownDataset(run.state.data.name, dataDir)
-    if (!dataset) note(`warning: the catalogue has no dataset ${run.state.data.name}: the bundle gets no calibration`)
-    const exported = await exportBundle(run, out, { overwrite, ...(name === undefined ? {} : { name }) })
-    return withFlow(out, device, async (flow) => {
-      const split = heldOutSplit(exported)
-      const onProgress = countProgress(`scoring ${split}: example`)
-      const calibration = dataset ? calibrate(split, await scoreSelection(flow, selectFor(exported, dataset, split), { onProgress })) : null
-      const card = modelCard({ ...exported, calibration })
-      const samples = await drawSamples(flow)
-      const manifest = await amendBundle(out, { calibration }, { [cardFile]: card, ...(samples && { [samplesFile]: samples }) })
-      const verified = await verifyOn(out, flow, dataset, verifiedExamples)
+    if (!dataset) warn(`the catalogue has no dataset ${run.state.data.name}: no calibration, and no cost of stored weights`)
+    return replaceBundle(out, { overwrite }, async (draft): Promise<Answer> => {
+      const written = await writeBundle(run, draft, { name, dtypes })
+      const measured = dataset ? await measure(run, draft, written, dataset, device) : { calibration: null }
+      const samples = await withFlow(draft, device, (flow) => drawSamples(flow))
+      const card = modelCard({ ...written, ...measured })
+      const manifest = await amendBundle(draft, measured, { [cardFile]: card, ...(samples && { [samplesFile]: samples }) })
+      const variants = await verifyVariants(draft, storedIn(manifest), { ...device, dataset, count: verifiedExamples })
+      const { calibration, storageCost: cost, files } = manifest
       return {
-        json: { bundle: out, name: manifest.name, files: manifest.files, calibration, verification: verified, device: flow.device },
-        text: `${verificationText(verified)}\nbundle: ${out}`,
+        json: {
+          bundle: out,
+          name,
+          files,
+          calibration,
+          storageCost: cost ?? null,
+          verification: { ...variants[0], variants },
+          device: variants[0]!.device,
+        },
+        text: `${verificationText(variants)}\n${storageText(manifest)}\nbundle: ${out}`,
       }
     })
   },
 )
+
+/** What held-out examples score in each variant: the yardstick of the default, and what storing weights so costs. */
+async function measure(
+  run: Run,
+  draft: string,
+  manifest: Manifest,
+  dataset: Dataset,
+  device: DeviceFlags,
+): Promise<Pick<Manifest, 'calibration' | 'storageCost'>> {
+  const split = heldOutSplit(manifest)
+  const selection = selectFor(manifest, dataset, split)
+  const scoresOf = (bundle: string, dtype: StorageType): Promise<Float64Array> =>
+    withFlow(bundle, { ...device, dtype }, (flow) =>
+      scoreSelection(flow, selection, { onProgress: countProgress(`scoring ${split}, ${dtype}: example`) }),
+    )
+  const scores: Partial<Record<StorageType, Float64Array>> = {}
+  for (const dtype of storedIn(manifest)) scores[dtype] = await scoresOf(draft, dtype)
+  const exact = scores.fp32 ?? (await inFloat32(run, draft, (bundle) => scoresOf(bundle, 'fp32')))
+  return { calibration: calibrate(split, scores[manifest.dtype]!), storageCost: storageCost(split, exact, scores) }
+}
+
+/** Lends a bundle of the run's own float32 parameters, for a bundle that does not have them. */
+async function inFloat32<T>(run: Run, draft: string, use: (bundle: string) => Promise<T>): Promise<T> {
+  const bundle = join(draft, 'float32')
+  try {
+    await exportBundle(run, bundle)
+    return await use(bundle)
+  } finally {
+    await rm(bundle, { recursive: true, force: true })
+  }
+}
+
+function storageText(manifest: Manifest): string {
+  const cost = manifest.storageCost
+  const measured = cost ? `, and the nats that ${number(cost.examples)} ${cost.split} examples lose by it in mean` : ''
+  const rows = storageRows(manifest).map(([dtype, ...rest]) => [`  ${dtype}`, ...rest])
+  return `stored as${measured}:\n${table(rows)}`
+}

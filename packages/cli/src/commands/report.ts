@@ -7,6 +7,7 @@ import { drawSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { deviceFlags } from '../flags.ts'
 import { fitAgain, flowInWords, samplesFile } from '../model-card.ts'
+import { warn } from '../progress.ts'
 import { fieldOf, recipeFlags } from '../recipe-flags.ts'
 import { number, rangeOf, shellWord, table } from '../text.ts'
 
@@ -20,7 +21,7 @@ export const reportCommand: Command = command(
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the report' })
       .example('$0 report runs/mnist out/mnist --out out', 'samples.png, curve.svg and report.html'),
   async ({ run, bundle, out, ...device }) => {
-    const { state } = await readRun(run)
+    const { state } = await readRun(run, warn)
     const history = await readHistory(run)
     const { manifest, samples } = await withFlow(bundle, device, async (flow) => {
       const drawn = await drawSamples(flow)

@@ -5,7 +5,7 @@ import { imageGrid } from '@niceflow/report'
 import { writeAtomic } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { deviceFlags, numberFlag } from '../flags.ts'
+import { flowFlags, numberFlag } from '../flags.ts'
 import { number } from '../text.ts'
 
 /** The kinds of file that samples can go to. */
@@ -21,7 +21,7 @@ const writers: Readonly<Record<string, (samples: Tensor<'float32'>, model: Model
 
 export const sampleCommand: Command = command(
   (yargs) =>
-    deviceFlags(yargs)
+    flowFlags(yargs)
       .positional('bundle', { type: 'string', demandOption: true, describe: 'A folder that export wrote' })
       .option('count', { default: 64, requiresArg: true, coerce: numberFlag('count', 1), describe: 'How many' })
       .option('seed', {
@@ -48,7 +48,7 @@ export const sampleCommand: Command = command(
       const samples = await flow.sample(count, { seed, temperature })
       await writeAtomic(out, write(samples, flow.manifest.model, columns))
       return {
-        json: { bundle, out, count, seed, temperature, device: flow.device },
+        json: { bundle, out, count, seed, temperature, dtype: flow.dtype, device: flow.device },
         text: `${number(count)} samples: ${out}`,
       }
     })

@@ -4,7 +4,7 @@ import { shareBelow } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { readExamples, type Stretch } from '../examples.ts'
-import { deviceFlags, numberFlag } from '../flags.ts'
+import { flowFlags, numberFlag } from '../flags.ts'
 import { nats, rangeOf, table } from '../text.ts'
 
 /** What is known of an example. */
@@ -22,7 +22,7 @@ type ScoredExample = {
 
 export const scoreCommand: Command = command(
   (yargs) =>
-    deviceFlags(yargs)
+    flowFlags(yargs)
       .positional('bundle', { type: 'string', demandOption: true, describe: 'A folder that export wrote' })
       .positional('files', {
         type: 'string',
@@ -55,7 +55,7 @@ export const scoreCommand: Command = command(
         percentile?.toFixed(1) ?? '-',
       ])
       return {
-        json: { bundle, range, draws, seed, device: flow.device, examples },
+        json: { bundle, range, draws, seed, dtype: flow.dtype, device: flow.device, examples },
         text: `${table([heading, ...rows])}\nlog-likelihood in nats on ${rangeOf(range)}`,
       }
     }),

@@ -3,6 +3,7 @@ import { type Flow, type FlowConfig, nice, type Parameter, parameterCount, parse
 import { readBundle } from '@niceflow/runtime-node'
 import { exists, manifestFile, type PresetName, presets, readRun } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
+import { warn } from '../progress.ts'
 import { megabytes, number, table } from '../text.ts'
 
 /** A layer and its parts. `shape` is that of its output. */
@@ -48,7 +49,7 @@ function row(indent: string, { name, shape, parameters }: Layer): string[] {
 async function configOf(model: string): Promise<FlowConfig> {
   if (Object.hasOwn(presets, model)) return presets[model as PresetName].flow
   if (await exists(join(model, manifestFile))) return parseFlowConfig((await readBundle(model, { verify: false })).manifest.config)
-  return (await readRun(model)).state.recipe.flow
+  return (await readRun(model, warn)).state.recipe.flow
 }
 
 /** The layers in the order in which data pass them. */
@@ -83,7 +84,7 @@ function partsOf(parameters: readonly Parameter[]): readonly Layer[] {
 }
 
 /** A coupling's parameters where its network takes all D dimensions and gives numbers for all of them, to mask half of either. */
-function fullWidth({ passes, parameters }: Flow['couplings'][number], { config, partition }: Flow): readonly Parameter[] {
+function fullWidth({ partition, passes, parameters }: Flow['couplings'][number], { config }: Flow): readonly Parameter[] {
   const { dim, hiddenLayers } = config
   const moved = partition[passes === 'first' ? 'second' : 'first'].length
   const parts = [...new Set(parameters.map(partOf))]

@@ -1,10 +1,11 @@
 import { rm } from 'node:fs/promises'
 import { constants } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { InvalidValueError, rows } from '@niceflow/core'
 import { type Dataset, loadDataset } from '@niceflow/data'
 import { flowWarnings } from '@niceflow/flow'
 import {
+  defaultPreset,
   exportBundle,
   type PresetName,
   presets,
@@ -14,6 +15,7 @@ import {
   readRecipeFile,
   resolveRecipe,
   StoppedError,
+  scratchBundle,
   type TrainingData,
   type TrainProgress,
   temporaryName,
@@ -25,7 +27,7 @@ import { drawSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { type DeviceFlags, dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
 import { samplesFile } from '../model-card.ts'
-import { note, trainProgress } from '../progress.ts'
+import { note, trainProgress, warn } from '../progress.ts'
 import { presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
 import { duration, nats, number, rangeOf, shellWord } from '../text.ts'
 
@@ -54,7 +56,7 @@ export const trainCommand: Command = command(
       .option('preset', {
         choices: Object.keys(presets) as PresetName[],
         describe: 'The recipe to begin with',
-        defaultDescription: 'paper',
+        defaultDescription: defaultPreset,
       })
       .option('config', {
         type: 'string',
@@ -65,9 +67,15 @@ export const trainCommand: Command = command(
       .option('overwrite', { type: 'boolean', describe: 'Begin again where --out holds a run already' })
       .conflicts('resume', 'overwrite')
       .option('sample-size', {
+        default: 64,
         requiresArg: true,
-        coerce: numberFlag('sample-size', 1),
-        describe: `Also draw so many samples of the best epoch into ${samplesFile} of --out`,
+        coerce: numberFlag('sample-size', 0),
+        describe: `Samples drawn of each snapshot (a picture beside it) and of the best epoch (${samplesFile}); 0 draws none`,
+      })
+      .option('keep', {
+        requiresArg: true,
+        coerce: numberFlag('keep', 1),
+        describe: 'How many snapshots to keep, the newest; all if left out',
       })
       .option('limit', {
         requiresArg: true,
@@ -82,12 +90,12 @@ export const trainCommand: Command = command(
     const name = args.dataset ?? file.dataset
     if (name === undefined)
       throw new InvalidValueError({ what: '--dataset', expected: 'a name of `niceflow data list`', got: 'none', usage: true })
-    const preset = args.preset ?? file.preset ?? 'paper'
+    const preset = args.preset ?? file.preset ?? defaultPreset
     const changes = recipeChanges(args)
     const config = { flow: { ...file.flow, ...changes.flow }, training: { ...file.training, ...changes.training } }
     const dataset = await loadDataset(name, { dir: args.dataDir })
     const data = trainingData(dataset, args.limit)
-    for (const warning of flowWarnings(resolveRecipe(presets[preset], config, dataset.dim).flow)) note(`warning: ${warning}`)
+    for (const warning of flowWarnings(resolveRecipe(presets[preset], config, dataset.dim).flow)) warn(warning)
 
     let device: string | null = null
     const interruption = interruptible()
@@ -96,7 +104,8 @@ export const trainCommand: Command = command(
       if (progress.kind === 'start') device = progress.device
       display.onProgress(progress)
     }
-    const { resume = false, overwrite = false, out } = args
+    const { resume = false, overwrite = false, out, keep, sampleSize } = args
+    const drawInto = (run: Run, picture: string): Promise<void> => leaveSamples(run, picture, sampleSize, args)
     const run = await train({
       data,
       preset,
@@ -104,6 +113,7 @@ export const trainCommand: Command = command(
       out,
       resume,
       overwrite,
+      snapshots: { onSnapshot: drawInto, ...(keep === undefined ? {} : { keep }) },
       ...deviceOptions(args),
       signal: interruption.signal,
       onProgress,
@@ -117,7 +127,7 @@ export const trainCommand: Command = command(
         interruption.dispose()
       })
 
-    if (args.sampleSize !== undefined) await leaveSamples(run, out, args.sampleSize, args)
+    await drawInto(run, join(out, samplesFile))
     const { state } = run
     if (device === null) note('nothing left to do: every epoch is there')
     const history = await readHistory(out)
@@ -145,13 +155,14 @@ function trainingData({ name, sha256, imageShape, train: examples }: Dataset, li
   return { name, sha256, imageShape, examples: rows(examples, 0, limit ?? count) }
 }
 
-/** Samples of a run's best epoch, drawn through a bundle that is gone afterwards. */
-async function leaveSamples(run: Run, out: string, count: number, device: DeviceFlags): Promise<void> {
-  const bundle = temporaryName(join(out, 'bundle'))
+/** A picture of samples of a run's best epoch, drawn through a bundle that is gone afterwards; none of data that are no images. */
+async function leaveSamples(run: Run, picture: string, count: number, device: DeviceFlags): Promise<void> {
+  if (count === 0 || run.state.data.imageShape === null) return
+  const bundle = temporaryName(join(dirname(picture), scratchBundle))
   try {
     await exportBundle(run, bundle)
     const samples = await withFlow(bundle, device, (flow) => drawSamples(flow, count))
-    if (samples) await writeAtomic(join(out, samplesFile), samples)
+    if (samples) await writeAtomic(picture, samples)
   } finally {
     await rm(bundle, { recursive: true, force: true })
   }

@@ -1,11 +1,12 @@
 import { loadDataset } from '@niceflow/data'
-import { ownDataset, verificationText, verifyOn, withFlow } from '../bundle.ts'
+import { readBundle } from '@niceflow/runtime-node'
+import { ownDataset, storedIn, verificationText, verifyVariants } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { dataFlags, deviceFlags, numberFlag } from '../flags.ts'
+import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
 
 export const verifyCommand: Command = command(
   (yargs) =>
-    deviceFlags(dataFlags(yargs))
+    flowFlags(dataFlags(yargs), 'all, one by one')
       .positional('bundle', { type: 'string', demandOption: true, describe: 'A folder that export wrote' })
       .option('images', { default: 32, requiresArg: true, coerce: numberFlag('images', 1), describe: 'How many examples' })
       .option('dataset', {
@@ -15,11 +16,10 @@ export const verifyCommand: Command = command(
       })
       .example('$0 verify out/mnist', 'checksums, round trip, parity with float64')
       .example('$0 verify out/mnist --images 1000', 'on more images'),
-  async ({ bundle, images, dataset: name, dataDir, ...device }) =>
-    withFlow(bundle, device, async (flow) => {
-      const dataset =
-        name === undefined ? await ownDataset(flow.manifest.provenance.dataset, dataDir) : await loadDataset(name, { dir: dataDir })
-      const verified = await verifyOn(bundle, flow, dataset, images)
-      return { json: { bundle, device: flow.device, ...verified }, text: verificationText(verified) }
-    }),
+  async ({ bundle, images: count, dataset: name, dataDir, dtype, ...device }) => {
+    const { manifest } = await readBundle(bundle, { verify: false, ...(dtype && { dtype }) })
+    const dataset = name === undefined ? await ownDataset(manifest.provenance.dataset, dataDir) : await loadDataset(name, { dir: dataDir })
+    const variants = await verifyVariants(bundle, dtype ? [dtype] : storedIn(manifest), { ...device, dataset, count })
+    return { json: { bundle, ...variants[0], variants }, text: verificationText(variants) }
+  },
 )
