@@ -104,6 +104,7 @@ export const recipeFlags: readonly RecipeFlag[] = [
   { flag: 'averaging', part: 'training', field: 'averaging', ...number, about: 'Decay of the moving average of weights; 0 keeps none' },
   { flag: 'dropout', part: 'training', field: 'dropout', ...number, about: 'Probability with which a hidden unit is dropped' },
   { flag: 'image-shift', part: 'training', field: 'imageShift', ...number, about: 'Move training images by up to so many pixels' },
+  { flag: 'plain-epochs', part: 'training', field: 'plainEpochs', ...number, about: 'Last epochs in which --image-shift moves none' },
   {
     flag: 'validation',
     part: 'training',

@@ -23,7 +23,7 @@ export function dequantize(examples: Examples, indices: Uint32Array, { seed, dra
     const index = indices[i]!
     if (index >= count) throw new InvalidValueError({ what: 'index of an example', expected: `less than ${count}`, got: index })
     const row = rows(examples, index, index + 1)
-    const move = imageShift && drawMove(streamKey(seed, 'augmentation', index, draw), imageShift.pixels)
+    const move = imageShift && draw < imageShift.epochs && drawMove(streamKey(seed, 'augmentation', index, draw), imageShift.pixels)
     const moved = <Row extends Uint8Array | Float32Array>(image: Row, black: number): Row =>
       move ? moveImage(image, imageShift.shape, move, black) : image
     if (row.dtype === 'uint8') dequantizeRow(moved(row.data, 0), streamKey(seed, 'dequantization', index, draw), range, out, i * dim)

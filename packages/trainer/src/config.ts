@@ -47,6 +47,8 @@ export type TrainingConfig = {
   readonly dropout: number
   /** Augmentation: training images are moved by up to so many pixels each way, afresh in every epoch. */
   readonly imageShift: number
+  /** Last epochs in which images stay where they are: the model ends on what it will meet. */
+  readonly plainEpochs: number
   /** Examples held out of the training split to choose the model; 0 trains on all and keeps the last. */
   readonly validation: number
   /** Stop after so many epochs without a better validation; 0 never does. */
@@ -94,6 +96,7 @@ const schema: z.ZodType<TrainingConfig> = z.strictObject({
   averaging: fraction,
   dropout: fraction,
   imageShift: countOrZero,
+  plainEpochs: countOrZero,
   validation: countOrZero,
   patience: countOrZero,
   saveEvery: countOrZero,
@@ -121,6 +124,7 @@ const paper: Recipe = {
     averaging: 0,
     dropout: 0,
     imageShift: 0,
+    plainEpochs: 0,
     validation: 10_000,
     patience: 0,
     saveEvery: 0,

@@ -41,10 +41,11 @@ export function asTrainingData(data: TrainingData | TrainingData['examples']): T
  * How a recipe moves the images, if it does.
  * @throws InvalidValueError (usage) for data that are no images, or moves as long as an image
  */
-export function imageShiftOf({ name, imageShape: shape }: TrainingData, { imageShift: pixels }: TrainingConfig): ImageShift | undefined {
+export function imageShiftOf({ name, imageShape: shape }: TrainingData, training: TrainingConfig): ImageShift | undefined {
+  const { imageShift: pixels, epochs, plainEpochs } = training
   if (pixels === 0) return undefined
   const most = shape === null ? 0 : Math.min(...shape) - 1
-  if (shape !== null && pixels <= most) return { pixels, shape }
+  if (shape !== null && pixels <= most) return { pixels, shape, epochs: epochs - plainEpochs }
   const expected = shape === null ? `0: data "${name}" are no images` : `at most ${most} pixels, for images of ${shape.join(' x ')}`
   throw new InvalidValueError({ what: 'image shift', expected, got: pixels, usage: true })
 }
