@@ -1,7 +1,8 @@
-import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, truncateSync } from 'node:fs'
-import { temporaryName } from '@niceflow/trainer'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { niceflow, niceflowHere, tinyModel, workspace } from './niceflow.fixture.ts'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { runSamples, temporaryName } from '@niceflow/trainer'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { answer, niceflow, niceflowHere, tinyModel, workspace } from './niceflow.fixture.ts'
 
 const { path, remove } = workspace()
 afterAll(remove)
@@ -88,6 +89,28 @@ test('a folder in which another process trains is refused, and taken over when t
   expect(files('locked')).toEqual(files('whole'))
 })
 
+test('what an earlier process of the same number left of its pictures is in the way of none', async () => {
+  damaged('drawn')
+  const left = ['bundle', 'samples.png'].map((name) => temporaryName(path('drawn', name)))
+  for (const folder of left) mkdirSync(join(folder, 'half'), { recursive: true })
+  expect(await niceflowHere(training('drawn', '--resume', '--sample-size', '4'))).toMatchObject({ code: 0 })
+  expect(Object.keys(files('drawn')).sort()).toEqual([...Object.keys(files('whole')), runSamples].sort())
+})
+
+test('a run that patience ended says so when it is resumed', async () => {
+  const impatient = training('impatient', '--max-iter', '40', '--patience', '1', '--lr', '0.03')
+  const { epochs, best } = await answer<{ epochs: number; best: { epoch: number } }>(impatient, niceflowHere)
+  expect(epochs).toBe(best.epoch + 1)
+  expect(epochs).toBeLessThan(40)
+  expect(await niceflowHere([...impatient, '--resume'])).toMatchObject({
+    code: 0,
+    stderr: `nothing left to do: it stopped after epoch ${epochs}, as none after epoch ${best.epoch} was better (--patience 1)\n`,
+  })
+})
+
+/** Lets other work of this process go on. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 /** Linux has a device on which there is never space; what the system says of other full disks is the same. */
 const full = ['/dev/full'].filter(existsSync)
 
@@ -95,8 +118,12 @@ test.each(full)('a disk without space is an error in a line, and harms no checkp
   damaged('full', 'last.safetensors')
   const before = files('full')
   const next = path('full', 'next.safetensors')
+  const ended = niceflowHere(training('full', '--resume'))
+  // Not before the start: what is there then is taken for an earlier process's.
+  const { mock } = vi.mocked(process.stderr.write)
+  while (!mock.calls.some(([text]) => String(text).startsWith('training on'))) await turn()
   symlinkSync(device, temporaryName(next))
-  const { code, stdout, stderr } = await niceflowHere(training('full', '--resume'))
+  const { code, stdout, stderr } = await ended
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr.split('\n').slice(-3)).toEqual([
     `niceflow: file ${next} cannot be written: ENOSPC`,

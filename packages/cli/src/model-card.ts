@@ -35,7 +35,7 @@ export function modelCard(manifest: Manifest): string {
   const chosen =
     training.validation > 0
       ? `chosen on ${number(training.validation)} more that were held out`
-      : 'none held out: recipe and epochs were settled beforehand'
+      : 'none held out: the last epoch, not the best of some'
   const licence = Object.hasOwn(catalogue, provenance.dataset) ? ` Licence of the data: ${catalogue[provenance.dataset]!.licence}.` : ''
   return `# ${name}
 

@@ -65,7 +65,7 @@ test('eval --record keeps the figure in the manifest and the card, and the bundl
     range: [0, 1],
     split: 'test',
     examples: 10_000,
-    draws: 1,
+    draws: 4,
     seed: 0,
     dataset: 'mnist',
     bundle: path('recorded'),
@@ -73,7 +73,7 @@ test('eval --record keeps the figure in the manifest and the card, and the bundl
     device: 'cpu',
   })
   expect(bitsPerDim).toBeCloseTo((Math.log(256) - logLikelihood.mean / 784) / Math.LN2, 10)
-  expect(manifestOf('recorded').evaluation).toEqual({ split: 'test', examples: 10_000, draws: 1, seed: 0, logLikelihood, bitsPerDim })
+  expect(manifestOf('recorded').evaluation).toEqual({ split: 'test', examples: 10_000, draws: 4, seed: 0, logLikelihood, bitsPerDim })
   const card = readFileSync(path('recorded', 'README.md'), 'utf8')
   expect(card).toContain(
     `| 10,000 test | ${logLikelihood.mean.toFixed(2)} ± ${logLikelihood.standardError.toFixed(2)} | ${bitsPerDim.toFixed(3)} |`,

@@ -1,4 +1,4 @@
-import { presets, type Recipe, resolveRecipe } from '@niceflow/trainer'
+import { defaultPreset, presets, type Recipe, resolveRecipe } from '@niceflow/trainer'
 import { expect, test } from 'vitest'
 import { fieldOf, presetDefaults, recipeChanges, recipeFlags, trainCommandLine } from './recipe-flags.ts'
 
@@ -21,6 +21,25 @@ test('every field of a recipe but the dimension has one flag', () => {
 test('the flags that scripts depend on are there', () => {
   const stable = 'batch-size latent max-iter lr momentum decay coupling coup-type mid-dim hidden save-every seed'.split(' ')
   expect(recipeFlags.map(({ flag }) => flag)).toEqual(expect.arrayContaining(stable))
+})
+
+test.each([
+  ['batch-size', 'batchSize', 200],
+  ['latent', 'prior', 'logistic'],
+  ['max-iter', 'epochs', 50],
+  ['lr', 'learningRate', 1e-3],
+  ['momentum', 'beta1', 0.9],
+  ['decay', 'beta2', 0.999],
+  ['coupling', 'couplings', 4],
+  ['coup-type', 'law', 'additive'],
+  ['mid-dim', 'hiddenDim', 1000],
+  ['hidden', 'hiddenLayers', 5],
+  ['save-every', 'saveEvery', 5],
+  ['weight-decay', 'weightDecay', 0],
+])('--%s sets %s, which the PyTorch port has at %j', (name, field, value) => {
+  const flag = recipeFlags.find(({ flag }) => flag === name)!
+  expect(flag.field).toBe(field)
+  expect(fieldOf(presets[defaultPreset], flag)).toBe(value)
 })
 
 test('read undoes write, for every field of every preset', () => {

@@ -80,7 +80,7 @@ export const recipeFlags: readonly RecipeFlag[] = [
     ...word('cosine', 'linear', 'constant'),
     about: 'How the learning rate goes on after warm-up',
   },
-  { flag: 'final-lr', part: 'training', field: 'finalLearningRate', ...number, about: 'Where the cosine ends' },
+  { flag: 'final-lr', part: 'training', field: 'finalLearningRate', ...number, about: 'Where cosine and linear end' },
   { flag: 'warmup', part: 'training', field: 'warmup', ...number, about: 'Epochs over which the learning rate rises' },
   { flag: 'momentum', part: 'training', field: 'beta1', ...number, about: "Adam's beta1" },
   { flag: 'decay', part: 'training', field: 'beta2', ...number, about: "Adam's beta2" },

@@ -70,7 +70,6 @@ describe.concurrent('the command, in a process of its own', () => {
 test.each<[string, string, string]>([
   ['summary paper quick', 'Unknown command: quick', 'niceflow summary --help says what there is'],
   ['train --dataset mnist', 'Missing required argument: out', 'niceflow train --help says what there is'],
-  ['train --out RUN', '--dataset: expected a name of `niceflow data list`, got none', 'niceflow train --help says what there is'],
   ['train --out RUN --batch_size many', '--batch-size: expected a number, got many', 'niceflow train --help says what there is'],
   ['train --out RUN --lr', 'Not enough arguments following: lr', 'niceflow train --help says what there is'],
   [

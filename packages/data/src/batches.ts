@@ -12,7 +12,7 @@ export type DequantizeOptions = {
 }
 
 /**
- * Examples as the model takes them: pixels by `dequantizeRow`, floats copied as they are.
+ * Examples as the model takes them, moved where asked for: pixels by `dequantizeRow`, floats as they are.
  * @param indices rows of `examples`; an example's draws are keyed on its index, so they do not depend on the others
  * @returns float32 [indices.length, dim]
  */
@@ -23,9 +23,9 @@ export function dequantize(examples: Examples, indices: Uint32Array, { seed, dra
     const index = indices[i]!
     if (index >= count) throw new InvalidValueError({ what: 'index of an example', expected: `less than ${count}`, got: index })
     const row = rows(examples, index, index + 1)
-    const move = imageShift && draw < imageShift.epochs && drawMove(streamKey(seed, 'augmentation', index, draw), imageShift.pixels)
-    const moved = <Row extends Uint8Array | Float32Array>(image: Row, black: number): Row =>
-      move ? moveImage(image, imageShift.shape, move, black) : image
+    const move = imageShift && drawMove(streamKey(seed, 'augmentation', index, draw), imageShift.pixels)
+    const moved = <Row extends Uint8Array | Float32Array>(image: Row, background: number): Row =>
+      move ? moveImage(image, imageShift.shape, move, background) : image
     if (row.dtype === 'uint8') dequantizeRow(moved(row.data, 0), streamKey(seed, 'dequantization', index, draw), range, out, i * dim)
     else out.set(moved(row.data, range[0]), i * dim)
   }

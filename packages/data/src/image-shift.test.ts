@@ -35,21 +35,19 @@ it('moves pixels before they are dequantised, black where nothing was, and afres
   const examples = tensor('uint8', [40, 6], new Uint8Array(240).fill(255))
   const indices = Uint32Array.from({ length: 40 }, (_, i) => i)
   const draw = (draw: number): Float32Array =>
-    dequantize(examples, indices, { seed: 3, draw, range: [0, 1], imageShift: { pixels: 1, shape, epochs: 2 } })
+    dequantize(examples, indices, { seed: 3, draw, range: [0, 1], imageShift: { pixels: 1, shape } })
   const dark = [...draw(0)].filter((x) => x < 1 / 256).length
-  // Of nine moves six lose a row or more, and so on: some are lost, and some images stay whole.
+  // Eight of nine moves lose pixels at an edge; no move loses all.
   expect(dark).toBeGreaterThan(0)
   expect(dark).toBeLessThan(240)
   expect([...draw(0)].every((x) => x < 1 / 256 || x >= 255 / 256)).toBe(true)
   expect([...draw(1)].map((x) => x < 0.5)).not.toEqual([...draw(0)].map((x) => x < 0.5))
   expect(draw(0)).toEqual(draw(0))
-  // After its epochs every image stays where it is.
-  expect(draw(2).every((x) => x >= 255 / 256)).toBe(true)
 })
 
 it('moves floats too, the low end of their range where nothing was', () => {
   const examples = tensor('float32', [60, 6], new Float32Array(360).fill(0.5))
   const indices = Uint32Array.from({ length: 60 }, (_, i) => i)
-  const values = new Set(dequantize(examples, indices, { seed: 3, draw: 0, range: [-1, 1], imageShift: { pixels: 1, shape, epochs: 2 } }))
+  const values = new Set(dequantize(examples, indices, { seed: 3, draw: 0, range: [-1, 1], imageShift: { pixels: 1, shape } }))
   expect(values).toEqual(new Set([0.5, -1]))
 })

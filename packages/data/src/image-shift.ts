@@ -1,7 +1,7 @@
 import { fillUniform, type Key } from '@niceflow/core'
 
-/** Augmentation: in the first `epochs`, images moved by up to `pixels` rows and as many columns, each move as likely as any other. */
-export type ImageShift = { readonly pixels: number; readonly shape: readonly [rows: number, columns: number]; readonly epochs: number }
+/** Augmentation: images moved by up to `pixels` rows and as many columns, each move as likely as any other. */
+export type ImageShift = { readonly pixels: number; readonly shape: readonly [rows: number, columns: number] }
 
 const draws = new Float64Array(2)
 

@@ -28,6 +28,20 @@ describe('a flow configuration', () => {
       { preprocessing: [{ kind: 'logit', alpha: 0.1 }], dataRange: [-1, 1] },
       'flow config: preprocessing: expected equalize, then logit, before all else, of data on [0, 1], got [logit] of data on [-1,1]',
     ],
+    [{ bins: 257 }, 'flow config: bins: Too big: expected number to be <=256, got 257'],
+    [
+      { preprocessing: [{ kind: 'standardize' }, { kind: 'logit', alpha: 0.1 }] },
+      'flow config: preprocessing: expected equalize, then logit, before all else, of data on [0, 1], got [standardize,logit] of data on [0,1]',
+    ],
+    [
+      {
+        preprocessing: [
+          { kind: 'logit', alpha: 0.1 },
+          { kind: 'equalize', bins: 4 },
+        ],
+      },
+      'flow config: preprocessing: expected equalize, then logit, before all else, of data on [0, 1], got [logit,equalize] of data on [0,1]',
+    ],
   ])('refuses %j', (changes, message) => {
     expect(() => parseFlowConfig({ ...paperMnist, ...changes })).toThrow(message)
   })
@@ -35,6 +49,12 @@ describe('a flow configuration', () => {
   it('warns of fewer than three couplings', () => {
     expect(flowWarnings({ ...paperMnist, couplings: 2 })).toEqual([expect.stringContaining('2 couplings: it takes three')])
     expect(flowWarnings(paperMnist)).toEqual([])
+  })
+
+  it('warns of histograms of values without bounds', () => {
+    const histograms = { ...paperMnist, law: 'histogram' } as const
+    expect(flowWarnings(histograms)).toEqual([expect.stringContaining('law histogram: values beyond 15')])
+    expect(flowWarnings({ ...histograms, preprocessing: [{ kind: 'logit', alpha: 1e-6 }] })).toEqual([])
   })
 })
 
@@ -45,12 +65,29 @@ describe('a partition', () => {
     expect(partitionOf({ dim: 4, partition: [3, 0] })).toEqual({ first: [3, 0], second: [1, 2] })
   })
 
-  it('is the same for all couplings, or dyadic: then any two dimensions are parted by some coupling', () => {
+  it('is the same for all couplings, or dyadic: one binary digit after another, the last coupling with that of the one before', () => {
     expect(partitionsOf({ dim: 4, partition: 'halves', couplings: 3 })).toEqual(Array(3).fill({ first: [0, 1], second: [2, 3] }))
-    const dyadic = partitionsOf({ dim: 5, partition: 'dyadic', couplings: 4 })
+    const dyadic = partitionsOf({ dim: 5, partition: 'dyadic', couplings: 5 })
     expect(dyadic[0]).toEqual({ first: [0, 2, 4], second: [1, 3] })
     expect(dyadic[1]).toEqual({ first: [0, 1, 4], second: [2, 3] })
     expect(dyadic[2]).toEqual({ first: [0, 1, 2, 3], second: [4] })
     expect(dyadic[3]).toBe(dyadic[0])
+    expect(dyadic[4]).toBe(dyadic[0])
+  })
+
+  it.each([
+    [784, 8],
+    [784, 10],
+    [784, 12],
+    [5, 2],
+    [6, 3],
+  ])('of %i dimensions, dyadic, moves and passes each in %i couplings', (dim, couplings) => {
+    const flow = nice({ ...paperMnist, dim, couplings, partition: 'dyadic', hiddenDim: 1 })
+    const seen = { moved: new Set<number>(), passed: new Set<number>() }
+    for (const { partition, passes } of flow.couplings) {
+      for (const d of partition[passes]) seen.passed.add(d)
+      for (const d of partition[passes === 'first' ? 'second' : 'first']) seen.moved.add(d)
+    }
+    expect([seen.moved.size, seen.passed.size]).toEqual([dim, dim])
   })
 })

@@ -14,8 +14,8 @@ export type FlowConfig = {
   readonly preprocessing: readonly Preprocessing[]
   /**
    * I1, the first half: the even 0-based indices (the paper's odd 1-based ones), the first half of the vector, or any list of indices.
-   * `dyadic`: those whose binary digit number i is 0, for the i-th coupling (from 0, beginning again after the last digit), so that any two
-   * dimensions are parted by some coupling.
+   * `dyadic`: those whose binary digit number i is 0, for the i-th coupling (from 0, beginning again after the last digit; the last coupling has
+   * the digit of the one before it). The halves that alternate then leave ever fewer dimensions unmoved, which are given by ever fewer others.
    */
   readonly partition: 'even-odd' | 'halves' | 'dyadic' | readonly number[]
   /** Which half passes the first coupling unchanged; from there they alternate. */
@@ -47,6 +47,8 @@ export type Preprocessing =
   | { readonly kind: 'standardize' }
 
 const count = z.int().positive()
+/** As many as an image's pixels have values; their least masses are then 3 % of the whole. */
+const mostBins = pixelLevels
 
 const schema = z.strictObject({
   dim: z.int().min(2, 'expected at least 2 dimensions: a coupling layer needs two halves'),
@@ -62,7 +64,7 @@ const schema = z.strictObject({
   start: z.enum(['first', 'second']),
   couplings: count,
   law: z.enum(['additive', 'multiplicative', 'affine', 'histogram']),
-  bins: z.int().min(2),
+  bins: z.int().min(2).max(mostBins),
   shiftUnit: z.enum(['one', 'deviation']),
   hiddenLayers: z.int().nonnegative(),
   hiddenDim: count,
@@ -135,7 +137,7 @@ export const paperMnist: FlowConfig = {
 }
 
 /** What a configuration allows and a user would regret: one line each. */
-export function flowWarnings({ couplings, dim, partition }: FlowConfig): readonly string[] {
+export function flowWarnings({ couplings, dim, partition, law, preprocessing }: FlowConfig): readonly string[] {
   const few =
     couplings < 3
       ? [`${couplings} coupling${couplings === 1 ? '' : 's'}: it takes three for every output to depend on every input (section 3.2.3)`]
@@ -144,5 +146,9 @@ export function flowWarnings({ couplings, dim, partition }: FlowConfig): readonl
     typeof partition !== 'string' && Math.abs(dim - 2 * partition.length) > dim / 2
       ? [`partition: one half has ${partition.length} of ${dim} dimensions`]
       : []
-  return [...few, ...lopsided]
+  const wide =
+    law === 'histogram' && preprocessing.at(-1)?.kind !== 'logit'
+      ? ['law histogram: values beyond 15 either way are taken for its ends, and do not come back: let preprocessing end in a logit']
+      : []
+  return [...few, ...lopsided, ...wide]
 }

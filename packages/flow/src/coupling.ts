@@ -9,7 +9,7 @@ import { sumOverDims } from './sum.ts'
 
 /**
  * A coupling law g(b; m) on the moved half b [batch, d] (section 3.2): invertible in b for every m.
- * `m` holds one array [batch, d] for each number that the law takes for a dimension.
+ * `m` holds one array for each thing that the law takes for a dimension: an exponent or a shift [batch, d], the masses of K bins [batch, d, K].
  */
 type CouplingLaw = {
   readonly takes: readonly ('exponent' | 'shift' | 'masses')[]
@@ -19,7 +19,7 @@ type CouplingLaw = {
   readonly inverse: (g: Builder, y: Value, m: readonly Value[]) => Value
 }
 
-/** The laws of section 3.2.2, the factors of the last two written as exponentials, so that they are positive. */
+/** The laws of section 3.2.2, their factors written as exponentials, so that they are positive; and one of histograms, which the paper has not. */
 const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
   /** y = b + m; log|det| = 0 */
   additive: {
@@ -40,8 +40,9 @@ const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
     inverse: (g, y, [s, t]) => g.Mul(g.Sub(y, t!), g.Exp(g.Neg(s!))),
   },
   /**
-   * y = logit(F(sigmoid(b))), F the distribution function of a histogram on [0, 1] with masses p; log|det| = sum ln F'(u) + ln u (1 - u) -
-   * ln v (1 - v), u = sigmoid(b), v = F(u). A dimension whose histogram is its conditional density comes out standard logistic.
+   * y = logit(v), v = F(u), u = sigmoid(b), F the distribution function of a histogram on [0, 1] with masses p;
+   * log|det| = sum (ln F'(u) + ln(u (1 - u)) - ln(v (1 - v))). A dimension whose histogram is its conditional density comes out standard logistic.
+   * In float32 b is one of (-80, 15): beyond, sigmoid has reached 0 or 1.
    */
   histogram: {
     takes: ['masses'],
@@ -59,12 +60,12 @@ const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
   },
 }
 
-/** How near to 0 and 1 a probability counts: float32 has no digits beyond for the nearer of ln v and ln(1 - v). */
-const margin = 2 ** -23
+/** The least and the greatest probability that count: float32 has digits down to 2^-126 near 0, and 2^-23 near 1. */
+const [least, greatest] = [2 ** -120, 1 - 2 ** -23]
 
 /** ln v and ln(1 - v). */
 function logits(g: Builder, v: Value): readonly [Value, Value] {
-  const inside = g.Clip(v, margin, 1 - margin)
+  const inside = g.Clip(v, least, greatest)
   return [g.Log(inside), g.Log(g.Sub(1, inside))]
 }
 

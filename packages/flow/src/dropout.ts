@@ -7,7 +7,8 @@ import type { OnHidden } from './mlp.ts'
  * Dropout of hidden units (Srivastava et al. 2014): a unit is 0 with probability `rate`, else divided by 1 - rate, for each example afresh.
  *
  * Drawing a number for every unit of every example would cost as much as the step. The host draws one number for each example and one for
- * each unit of a layer, both uniform; their sum without its whole part is uniform again, and any two of them are independent.
+ * each unit of a layer, both uniform; their sum without its whole part is uniform again, and any two of them are independent. (Any three are not: units
+ * whose draws are near one another are dropped together in all examples of a step.) Draws go by step and place in the batch.
  */
 export const dropoutPorts = { examples: 'dropout_examples', units: 'dropout_units' } as const
 

@@ -29,19 +29,23 @@ export function quantile(g: Builder, v: Value, masses: Value): Value {
   return g.Mul(sumOverBins(g, g.Clip(g.Div(g.Sub(g.Unsqueeze(v, [2]), below), masses), 0, 1)), 1 / bins)
 }
 
-/** The least mass of a bin: a value in a lighter one would share so few float32 numbers with it that the inverse lost its digits. */
+/** The least mass of a bin, of one in all: a value in a lighter one would share so few float32 numbers with it that the inverse lost its digits. */
 const leastMass = 1e-4
-/** Where the logarithms of masses are cut: the floor is reached there. */
+/** Where numbers are cut, so that their powers stay finite: a mass is then already the least against a number of 0. */
 const widest = -Math.log(leastMass)
 
-/** Masses from any numbers [batch, d, K]: their softmax, with a floor. */
+/** Masses from any numbers [batch, d, K]: the softmax of what is left of them on [-9.2, 9.2], mixed with `leastMass` for each bin. */
 export function massesOf(g: Builder, raw: Value): Value {
   const powers = g.Exp(g.Clip(raw, -widest, widest))
   const shares = g.Div(powers, g.ReduceSum(powers, [2], { keepdims: 1 }))
   return g.Add(g.Mul(shares, 1 - binsOf(raw) * leastMass), leastMass)
 }
 
-/** Bins of equal mass over cells of [0, 1], each a whole number of cells, so that no bin cuts one; a cell heavier than that has its own. */
+/**
+ * Widths of bins of equal mass over cells of [0, 1], each a whole number of cells, so that no bin cuts one; a cell heavier than a bin should be
+ * begins one.
+ * @param cells the mass of each of n cells of width 1 / n
+ */
 export function equalMassWidths(cells: Float64Array, bins: number): Float32Array {
   const widths = new Float32Array(bins)
   let [at, left] = [0, cells.reduce((sum, share) => sum + share, 0)]
@@ -52,7 +56,7 @@ export function equalMassWidths(cells: Float64Array, bins: number): Float32Array
     const start = at
     let mass = 0
     do mass += cells[at++]!
-    while (at < end && (bin === bins - 1 || mass < wanted))
+    while (at < end && (bin === bins - 1 || (mass < wanted && (mass === 0 || cells[at]! < wanted))))
     widths[bin] = (at - start) / cells.length
     left -= mass
   }

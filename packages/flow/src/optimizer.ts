@@ -66,12 +66,14 @@ export function adam({ beta1, beta2, epsilon, weightDecay, rates = {} }: AdamCon
 
 /**
  * Gradients scaled down to a joint Euclidean norm of at most `norm` (Pascanu et al. 2013, algorithm 1): g <- g min(1, norm / |g|).
+ * Their squares are float32: a norm beyond 1e19 makes the step nothing.
  * @param norm in nats per unit of the parameters
  */
 export function clipped(optimizer: Optimizer, norm: number): Optimizer {
   return {
     ...optimizer,
-    prepare: (g, gradients) => {
+    prepare: (g, raw) => {
+      const gradients = optimizer.prepare?.(g, raw) ?? raw
       const squares = gradients.map((gradient) => g.ReduceSum(g.Mul(gradient, gradient), undefined, { keepdims: 0 }))
       const length = g.Sqrt(squares.reduce((sum, square) => g.Add(sum, square)))
       // min(1, norm / |g|) without a division by 0.

@@ -8,7 +8,7 @@ export type Initial =
   | { readonly normal: number }
   | { readonly after: number; readonly from: (moments: Moments) => Float32Array }
 
-/** Mean and standard deviation of each dimension of the training data, as they reach a layer, and the share of all values in cells of [0, 1]. */
+/** Of the training data as they reach a layer: mean and standard deviation [dim] of each dimension, and the share of all values in each of n equal cells of [0, 1]. */
 export type Moments = { readonly mean: Float64Array; readonly deviation: Float64Array; readonly cells: Float64Array }
 
 /** A named array of the model. `trainable` ones are fitted; the others are constants computed from the data. */

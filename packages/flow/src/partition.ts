@@ -21,7 +21,10 @@ export function partitionOf({ dim, partition }: OnePartition): Partition {
   return { first, second: range(dim).filter((i) => !members.has(i)) }
 }
 
-/** The partition of each coupling: the configuration's one, or, where it is dyadic, that of one binary digit of the indices after another. */
+/**
+ * The partition of each coupling: the configuration's one, or, where it is dyadic, that of one binary digit of the indices after another. The
+ * last coupling keeps the digit of the one before it, whose halves it exchanges: so every dimension is moved at least once, and passes once.
+ */
 export function partitionsOf(config: Pick<FlowConfig, 'dim' | 'partition' | 'couplings'>): readonly Partition[] {
   const { dim, partition, couplings } = config
   const digits = Math.ceil(Math.log2(dim))
@@ -29,7 +32,7 @@ export function partitionsOf(config: Pick<FlowConfig, 'dim' | 'partition' | 'cou
     partition === 'dyadic'
       ? range(digits).map((digit) => partitionOf({ dim, partition: range(dim).filter((i) => ((i >> digit) & 1) === 0) }))
       : [partitionOf({ dim, partition })]
-  return range(couplings).map((i) => parts[i % parts.length]!)
+  return range(couplings).map((i) => parts[Math.max(0, Math.min(i, couplings - 2)) % parts.length]!)
 }
 
 /** Halves of one partition as those of another. */

@@ -15,7 +15,8 @@ export type Bijection = {
 
 /**
  * y = the quantile function of a histogram whose masses are the widths of bins of equal mass: where data are dense, they are spread out. For
- * images with black backgrounds the first bin is the darkest level alone. log|det| = -sum ln F'(y).
+ * images with black backgrounds the first bin is the darkest level alone. log|det| = -sum ln F'(y). What is not on [0, 1] stays so, for a logit to
+ * refuse.
  */
 function equalize(name: string, bins: number): Bijection {
   const widths = `${name}/widths`
@@ -26,8 +27,9 @@ function equalize(name: string, bins: number): Bijection {
       { name: widths, dims: [bins], initial: { after: 0, from: ({ cells }) => equalMassWidths(cells, bins) }, trainable: false },
     ],
     forward: (g, x, weights) => {
-      const y = quantile(g, x, masses(g, weights))
-      return { y, logDet: g.Neg(sumOverDims(g, logDensity(g, y, masses(g, weights)))) }
+      const inside = quantile(g, x, masses(g, weights))
+      const y = g.Add(inside, g.Sub(x, g.Clip(x, 0, 1)))
+      return { y, logDet: g.Neg(sumOverDims(g, logDensity(g, inside, masses(g, weights)))) }
     },
     inverse: (g, y, weights) => distribution(g, y, masses(g, weights)),
   }

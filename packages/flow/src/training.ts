@@ -39,8 +39,9 @@ export type TrainingGraphOptions = {
 /**
  * K steps of maximum likelihood as one graph (section 2: the criterion is the mean log-likelihood).
  *
- * Inputs: `x` [steps, batch, dim], each of the optimizer's scalars [steps], the constants and the state by name. Outputs: the state's arrays as
- * `next/<name>`, and `log_likelihood` [steps], the mean over each step's batch before its update, in nats.
+ * Inputs: `x` [steps, batch, dim], each of the optimizer's scalars [steps], the constants and the state by name; with dropout also
+ * `dropout_examples` [steps, layers, batch] and `dropout_units` [steps, layers, hiddenDim], layers those of all couplings. Outputs: the state's
+ * arrays as `next/<name>`, and `log_likelihood` [steps], the mean over each step's batch before its update, with units dropped, in nats.
  *
  * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once.
  */

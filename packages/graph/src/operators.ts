@@ -1,7 +1,7 @@
 import type { DataType, Tensor } from '@niceflow/core'
 import type { Graph, Value } from './ir.ts'
 
-/** What a builder takes for an input: a value, a number (a scalar of the other operands' type) or a list of integers (int64, one axis). */
+/** What a builder takes for an input: a value, a number (a scalar of the other operands' type, or an int64 index) or a list of integers (int64, one axis). */
 export type Operand = Value | number | readonly number[]
 
 type None = Readonly<Record<never, never>>

@@ -1,14 +1,14 @@
 import { pixelLevels, tensor } from '@niceflow/core'
 import { batches } from '@niceflow/data'
 import { onnxRuntimeEngine, type TrainingState } from '@niceflow/engine'
-import { type Flow, initialize, nice, type ParameterValues, stateArrays, trainingGraph } from '@niceflow/flow'
+import { type Flow, initialize, nice, type ParameterValues, trainingGraph } from '@niceflow/flow'
 import { type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import { openSession } from '@niceflow/runtime-node'
 import type { BenchmarkOptions, Figure } from './benchmark.ts'
 import { inTurns, median, openPeak, rates, timed } from './benchmark-peak.ts'
 import { optimizerOf, type PresetName, presets, type Recipe } from './config.ts'
-import { trainingSession } from './train.ts'
+import { startFrom, trainingSession } from './train.ts'
 import type { TrainingData } from './training-data.ts'
 
 /** A training step of a preset's model and recipe. */
@@ -17,8 +17,16 @@ export type TrainingFigure = Figure & {
   readonly msPerStep: number
   /** Making a batch and its noise, milliseconds a step. */
   readonly msPerBatch: number
-  /** Memory resident after the first and the last counted repeat, MiB, everything in the process included: training should need no more with time. */
-  readonly residentMiB: readonly [first: number, last: number]
+}
+
+/** Whether training needs more memory with time: what a model took at its first batch size, over two epochs of the data or more. */
+export type TrainingMemory = {
+  readonly model: PresetName
+  readonly batch: number
+  /** All that were done, those for the figure among them. */
+  readonly steps: number
+  /** The most memory resident after a run of steps, in the first half of them and in the second; MiB, everything in the process included. */
+  readonly residentMiB: readonly [first: number, second: number]
 }
 
 /** What is measured, in this order; the first row's peak memory is the benchmark's. */
@@ -27,12 +35,16 @@ export const trainingRows: readonly { readonly model: PresetName; readonly batch
   { model: 'affine', batches: [200] },
 ]
 
+/** One for each half: what is made anew in each epoch is in both, and what is kept of each shows in the second. */
+const memoryEpochs = 2
+
 /** About as long as a peak's run, and long enough for a clock. */
 const flopsPerRun = 400e9
 
 export type TrainingMeasurement = {
   readonly device: Device
   readonly figures: readonly TrainingFigure[]
+  readonly memory: TrainingMemory
   /** The most memory that was ever resident in this process when the first batch size was done, MiB. */
   readonly peakMemoryMiB: number
 }
@@ -43,7 +55,7 @@ type Measuring = Required<Pick<BenchmarkOptions, 'data' | 'repeats'>> & {
   readonly onProgress: BenchmarkOptions['onProgress']
 }
 
-/** Training steps of one model at some batch sizes, each in turns with the peak. */
+/** Training steps of one model at some batch sizes, each in turns with the peak; and at the first of them, memory over epochs. */
 export async function measureTraining(
   { model, batches }: (typeof trainingRows)[number],
   { data, repeats, options, open, onProgress }: Measuring,
@@ -51,12 +63,13 @@ export async function measureTraining(
   const recipe = presets[model]
   const { flow, parameters } = await untrained(recipe)
   const optimizer = optimizerOf(recipe.training)
-  const arrays = stateArrays(flow, optimizer).map(({ name, dims }) => [name, parameters[name] ?? tensor('float32', dims)] as const)
-  const engine = await onnxRuntimeEngine(flow, optimizer, constantsOf(flow, parameters), (bytes, use) =>
+  const { arrays, constants } = startFrom(flow, optimizer, parameters)
+  const engine = await onnxRuntimeEngine(flow, optimizer, constants, (bytes, use) =>
     openSession(bytes, { ...options, ...trainingSession[use] }),
   )
-  let state: TrainingState = { step: 0, arrays: Object.fromEntries(arrays) }
+  let state: TrainingState = { step: 0, arrays }
   const figures: TrainingFigure[] = []
+  let memory: TrainingMemory | undefined
   let peakMemoryMiB = 0
   try {
     for (const batch of batches) {
@@ -70,28 +83,33 @@ export async function measureTraining(
       const prepare = async (): Promise<void> => {
         const { result, seconds } = await timed(async () => runs.next().value!)
         making.push((seconds * 1000) / steps)
-        resident.push(process.memoryUsage.rss() / 2 ** 20)
         x = tensor('float32', [steps, batch, flow.config.dim], result)
       }
       const train = async (): Promise<void> => {
         state = (await engine.train(state, { x, learningRates: new Float64Array(steps).fill(recipe.training.learningRate) })).state
+        resident.push(process.memoryUsage.rss() / 2 ** 20)
       }
       const figure = await inTurns(await openPeak(batch, flopsPerRun, open), repeats, train, prepare)
       const msPerStep = (figure.seconds * 1000) / steps
-      const residentMiB = [resident[1]!, resident.at(-1)!] as const
-      figures.push({
-        model,
-        msPerStep,
-        msPerBatch: median(making),
-        ...rates(batch, flopsPerStep, msPerStep, figure.peakGflops),
-        residentMiB,
-      })
-      peakMemoryMiB ||= process.resourceUsage().maxRSS / 1024
+      figures.push({ model, msPerStep, msPerBatch: median(making), ...rates(batch, flopsPerStep, msPerStep, figure.peakGflops) })
+      if (memory) continue
+      while (state.step * batch < memoryEpochs * data.examples.dims[0]!) {
+        await prepare()
+        await train()
+      }
+      memory = { model, batch, steps: state.step, residentMiB: mostInHalves(resident) }
+      peakMemoryMiB = process.resourceUsage().maxRSS / 1024
     }
   } finally {
     await engine.dispose()
   }
-  return { device: engine.device, figures, peakMemoryMiB }
+  return { device: engine.device, figures, memory: memory!, peakMemoryMiB }
+}
+
+/** The largest of the first half of two numbers or more, and of the second. Garbage comes and goes: a single moment says little. */
+export function mostInHalves(values: readonly number[]): readonly [first: number, second: number] {
+  const middle = values.length >> 1
+  return [Math.max(...values.slice(0, middle)), Math.max(...values.slice(middle))]
 }
 
 /** A flow with parameters as they start, of data that are standardised already: speed does not depend on them. */
@@ -113,8 +131,4 @@ function* wholeRuns({ examples }: TrainingData, batchSize: number, steps: number
       if (run.steps === steps) yield run.x
     }
   }
-}
-
-function constantsOf(flow: Flow, parameters: ParameterValues): ParameterValues {
-  return Object.fromEntries(flow.parameters.filter(({ trainable }) => !trainable).map(({ name }) => [name, parameters[name]!]))
 }

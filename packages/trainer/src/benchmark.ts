@@ -4,7 +4,14 @@ import { encodeModel, type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import { type NodeDevice, openSession } from '@niceflow/runtime-node'
 import { inTurns, openPeak, rates } from './benchmark-peak.ts'
-import { measureTraining, type TrainingFigure, type TrainingMeasurement, trainingRows, untrained } from './benchmark-training.ts'
+import {
+  measureTraining,
+  type TrainingFigure,
+  type TrainingMeasurement,
+  type TrainingMemory,
+  trainingRows,
+  untrained,
+} from './benchmark-training.ts'
 import { presets } from './config.ts'
 import type { TrainingData } from './training-data.ts'
 
@@ -20,6 +27,8 @@ export type Benchmark = {
   readonly scoring: readonly (Figure & { readonly msPerBatch: number })[]
   /** Making batches and their noise, as a share of a training step of the same size. */
   readonly batches: { readonly batch: number; readonly msPerStep: number; readonly ofStep: number }
+  /** Whether memory grows while a model is trained. */
+  readonly memory: readonly TrainingMemory[]
   /** The most memory resident while training at the first batch size, MiB, everything in the process included. */
   readonly peakMemoryMiB: number
 }
@@ -73,6 +82,7 @@ export async function benchmark({ data, device = 'auto', threads, repeats = 7, o
     training,
     scoring,
     batches: { batch, msPerStep: msPerBatch, ofStep: msPerBatch / msPerStep },
+    memory: measured.map(({ memory }) => memory),
     peakMemoryMiB,
   }
 }

@@ -6,6 +6,7 @@ import { loadFlow, readBundle } from '@niceflow/runtime-node'
 import { beforeAll, expect, test } from 'vitest'
 import { amendBundle, exportBundle, replaceBundle, writeBundle } from './bundle.ts'
 import { recipeOf } from './config.ts'
+import { at, systemError, withFaults } from './faults.fixture.ts'
 import type { Run } from './run.ts'
 import { contentsOf, temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
 import { train } from './train.ts'
@@ -112,6 +113,33 @@ test('what is added to a bundle is listed with its checksum, and the rest stays'
     },
   })
   expect((await readBundle(folder)).manifest).toEqual(amended)
+})
+
+test('on a disk that is full at whatever change of files, the earlier bundle stays, and nothing beside it', async () => {
+  const folder = join(temporaryFolder(), 'toy')
+  const replace = (name: string): Promise<Manifest> => exportBundle(run, folder, { name, overwrite: true })
+  await replace('first')
+  const changes: string[] = []
+  await withFaults(
+    (change) => void changes.push(change),
+    () => replace('second'),
+  )
+  const before = contentsOf(folder)
+  // To remove takes no space, and what makes names last through a power cut not every system can.
+  const taking = changes.flatMap((change, i) => (/^(remove .*|flush the folder)$/.test(change) ? [] : [i + 1]))
+  for (const number of taking) {
+    const full = at(number, () => {
+      throw systemError('ENOSPC')
+    })
+    const replacing = withFaults(full, () => replace('third'))
+    await expect(replacing, changes[number - 1]).rejects.toMatchObject({
+      name: 'WriteError',
+      message: expect.stringMatching(/^(file|folder) \/.* cannot be written: ENOSPC$/),
+    })
+    expect(contentsOf(folder)).toEqual(before)
+    expect(readdirSync(dirname(folder))).toEqual(['toy'])
+  }
+  expect(taking.length).toBeGreaterThan(4 * 4)
 })
 
 test('only bundles are added to', async () => {

@@ -17,7 +17,7 @@ import {
   writeLast,
 } from './checkpoint.ts'
 import { presets } from './config.ts'
-import { stoppedAt } from './faults.fixture.ts'
+import { stoppedAt, withBadSector } from './faults.fixture.ts'
 import { temporaryFolder } from './tiny.fixture.ts'
 
 const state = (epoch: number): RunState => ({
@@ -136,6 +136,15 @@ test.each<[string, (path: string) => void]>([
   expect(found.damaged).toEqual([{ file: 'last.safetensors', message: expect.stringMatching(`^checkpoint ${files[0]}: `) }])
   damage(files[1]!)
   expect(await findLast(dir)).toEqual({ damaged: [found.damaged[0], expect.objectContaining({ file: 'previous.safetensors' })] })
+})
+
+test('where the disk cannot read the last, the one before it is found', async () => {
+  const dir = temporaryFolder()
+  for (const epoch of [1, 2]) await writeLast(dir, checkpoint(epoch))
+  expect(await withBadSector(checkpointFiles.last, () => findLast(dir))).toEqual({
+    checkpoint: checkpoint(1),
+    damaged: [{ file: 'last.safetensors', message: `checkpoint ${join(dir, checkpointFiles.last)} cannot be read: EIO` }],
+  })
 })
 
 test('a last checkpoint of a newer niceflow is not passed over', async () => {

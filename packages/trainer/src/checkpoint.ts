@@ -44,12 +44,17 @@ export const snapshotFile = (epoch: number): string => `epoch-${String(epoch).pa
 /** The picture of samples beside a snapshot. */
 export const snapshotSamples = (epoch: number): string => snapshotFile(epoch).replace(/safetensors$/, 'png')
 
+/** The epoch of a snapshot by its file's name, or its picture's; 0 for other files. */
+export function snapshotEpoch(file: string): number {
+  return Number(/^epoch-(\d{4,})\.(safetensors|png)$/.exec(file)?.[1] ?? 0)
+}
+
 /** Where the next `last` is written, before it takes its name. */
 const nextFile = 'next.safetensors'
 
-/** Whether a run wrote a file of this name: what `--overwrite` removes. */
+/** Whether a file of this name is a checkpoint, or the picture beside one. A run's history, lock and `samples.png` are not: alone they are no run. */
 export function isCheckpoint(file: string): boolean {
-  return [...Object.values<string>(checkpointFiles), nextFile].includes(file) || /^epoch-\d{4,}\.(safetensors|png)$/.test(file)
+  return [...Object.values<string>(checkpointFiles), nextFile].includes(file) || snapshotEpoch(file) > 0
 }
 
 /** The files that a run can be resumed from, the newest first. */
@@ -59,7 +64,7 @@ export class CheckpointError extends NiceflowError {
   override readonly name: string = 'CheckpointError'
 }
 
-/** A checkpoint whose bytes are not those that were written. The one before it may still be whole. */
+/** A checkpoint whose bytes are not those that were written, or cannot be read from its disk any more. The one before it may still be whole. */
 export class DamagedCheckpointError extends CheckpointError {
   override readonly name = 'DamagedCheckpointError'
 }
@@ -91,11 +96,12 @@ export async function writeLast(folder: string, checkpoint: Checkpoint): Promise
 }
 
 /**
- * @throws DamagedCheckpointError when its bytes are no checkpoint, or do not match its digest
+ * @throws DamagedCheckpointError when its bytes are no checkpoint, do not match its digest, or are where the disk fails
  * @throws CheckpointError when the file is missing, is not niceflow's, comes from a newer one, or a field of its state is not as it must be
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EIO') throw damagedFile(`${path} cannot be read: ${cause.code}`, cause)
     throw new CheckpointError(`checkpoint ${path} cannot be read: ${cause.code ?? cause.message}`, {
       cause,
       remedy: 'check the path, or train first',
@@ -114,17 +120,19 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
 
 /** The contents of a checkpoint whose digest matches; one without a digest, from before there were any, is taken at its word. */
 function intact(bytes: Uint8Array, path: string): Safetensors {
-  const damaged = (fault: string, cause?: unknown): DamagedCheckpointError =>
-    new DamagedCheckpointError(`checkpoint ${fault}`, { cause, remedy: 'copy it back from elsewhere, or train again' })
   try {
     const { tensors, metadata } = readSafetensors(bytes, path)
     const { sha256, ...covered } = metadata
     const got = digest(tensors, covered)
-    if (sha256 !== undefined && sha256 !== got) throw damaged(`${path}: SHA-256: expected ${sha256}, got ${got}`)
+    if (sha256 !== undefined && sha256 !== got) throw damagedFile(`${path}: SHA-256: expected ${sha256}, got ${got}`)
     return { tensors, metadata: covered }
   } catch (error) {
-    throw error instanceof InvalidFileError ? damaged(error.message, error) : error
+    throw error instanceof InvalidFileError ? damagedFile(error.message, error) : error
   }
+}
+
+function damagedFile(fault: string, cause?: unknown): DamagedCheckpointError {
+  return new DamagedCheckpointError(`checkpoint ${fault}`, { cause, remedy: 'copy it back from elsewhere, or train again' })
 }
 
 const count = z.int().positive()

@@ -1,12 +1,12 @@
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { PartialRecipe } from './config.ts'
 import type { TrainProgress } from './fit.ts'
 import { readHistory } from './history.ts'
 import { type Run, readRun } from './run.ts'
-import { checkpoints, contentsOf, temporaryFolder, tinyOptions } from './tiny.fixture.ts'
+import { checkpoints, contentsOf } from './tiny.fixture.ts'
 import { type TrainOptions, train } from './train.ts'
+import { trained } from './trained.fixture.ts'
 
 const damage = (path: string): void => truncateSync(path, 1000)
 
@@ -17,15 +17,6 @@ async function warned(options: TrainOptions): Promise<{ run: Run; warnings: stri
     if (progress.kind === 'warning') warnings.push(progress.message)
   }
   return { run: await train({ ...options, onProgress }), warnings }
-}
-
-/** A run of three epochs in a folder. With a learning rate of 0.1 its best epoch is not its last. */
-async function trained(
-  changes: PartialRecipe = {},
-): Promise<{ out: string; options: TrainOptions; whole: Record<string, Buffer>; run: Run }> {
-  const options = { ...tinyOptions(changes), out: temporaryFolder(), resume: true }
-  const run = await train(options)
-  return { out: options.out, options, whole: checkpoints(options.out), run }
 }
 
 test('a run whose last checkpoint is damaged goes on from the one before it, says so, and comes to the same', async () => {

@@ -26,6 +26,7 @@ it('exports these names and no others', () => {
       "recipeOf",
       "replaceBundle",
       "resolveRecipe",
+      "runSamples",
       "scoreSelection",
       "scratchBundle",
       "selectFor",

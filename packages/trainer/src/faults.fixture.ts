@@ -83,6 +83,23 @@ export async function stoppedAt(number: number, work: () => Promise<unknown>): P
   return withFaults(fault, () => Promise.race([stopped, work().then(() => false)]))
 }
 
+/** Does work while the disk fails where files of this name are. */
+export async function withBadSector<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const { readFile } = files
+  const failing = async (path: Parameters<typeof readFile>[0], options?: Parameters<typeof readFile>[1]): Promise<string | Buffer> => {
+    if (basename(String(path)) === name) throw systemError('EIO')
+    return readFile(path, options)
+  }
+  files.readFile = failing as typeof readFile
+  syncBuiltinESMExports()
+  try {
+    return await work()
+  } finally {
+    files.readFile = readFile
+    syncBuiltinESMExports()
+  }
+}
+
 /** Does work without the rights of root, whom permissions do not hold back. */
 export async function asPlainUser<T>(work: () => Promise<T>): Promise<T> {
   if (process.geteuid?.() !== 0) return work()

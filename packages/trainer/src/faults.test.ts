@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fillUniform, streamKey } from '@niceflow/core'
@@ -9,14 +9,15 @@ import { findLast } from './checkpoint.ts'
 import { at, stoppedAt, systemError, withFaults } from './faults.fixture.ts'
 import { temporaryName } from './files.ts'
 import { lockFile } from './lock.ts'
-import { readRun } from './run.ts'
-import { checkpoints, temporaryFolder, tinyOptions } from './tiny.fixture.ts'
-import { train } from './train.ts'
+import { openRun } from './open-run.ts'
+import { readRun, runSamples } from './run.ts'
+import { checkpoints, snapshotOptions, temporaryFolder } from './tiny.fixture.ts'
+import { type TrainOptions, train } from './train.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'niceflow-'))
 afterAll(() => rmSync(home, { recursive: true }))
 
-const options = tinyOptions()
+const options = snapshotOptions()
 /** A run after two of its three epochs. */
 const begun = join(home, 'begun')
 /** What the third epoch does to files, and what the run then is. */
@@ -64,8 +65,8 @@ test('killed at whatever change of files, a run goes on to the same checkpoints'
     for (const file of readdirSync(out)) if (file === lockFile || file.endsWith('.tmp')) rmSync(join(out, file))
     left.set(JSON.stringify(checkpoints(out)), out)
   }
-  // As they were, and as the best, the next, the previous and the last have taken their names.
-  expect(left.size).toBe(5)
+  // As they were; with a new best, with a new snapshot, without the old one; as the next, the previous and the last have taken their names.
+  expect(left.size).toBe(7)
   for (const out of left.values()) await expectWholeRun(out)
 })
 
@@ -95,16 +96,40 @@ test('the error of a full disk is the one that a device without space gives, and
   const out = copyOfBegun()
   // Linux has such a device; elsewhere the error is made.
   const device = '/dev/full'
-  if (existsSync(device)) symlinkSync(device, temporaryName(join(out, 'next.safetensors')))
   const full = existsSync(device)
     ? () => {}
     : at(changes.indexOf('write') + 1, () => {
         throw systemError('ENOSPC')
       })
-  await expect(withFaults(full, () => train({ ...options, out, resume: true }))).rejects.toMatchObject({
+  // Not before the start: what is there then is taken for an earlier process's.
+  const onProgress: TrainOptions['onProgress'] = ({ kind }) => {
+    if (kind === 'start' && existsSync(device)) symlinkSync(device, temporaryName(join(out, 'next.safetensors')))
+  }
+  await expect(withFaults(full, () => train({ ...options, out, resume: true, onProgress }))).rejects.toMatchObject({
     message: expect.stringMatching(/ENOSPC$/),
   })
   await expectWholeRun(out)
+})
+
+test('killed at whatever removal of the run that it is to overwrite, it can be begun again', async () => {
+  const { recipe, data } = (await readRun(begun)).state
+  const clear = async (out: string): Promise<void> => {
+    const run = await openRun(out, { recipe, data }, { overwrite: true, onWarning: () => {} })
+    await run.clear()
+    run.close()
+  }
+  let stops = 0
+  for (let killed = true; killed; stops++) {
+    const out = copyOfBegun()
+    writeFileSync(join(out, runSamples), 'picture')
+    const files = readdirSync(out).length
+    killed = await stoppedAt(stops + 1, () => clear(out))
+    rmSync(join(out, lockFile), { force: true })
+    expect(readdirSync(out).length).toBe(killed ? files - stops : 0)
+    await clear(out)
+    expect(readdirSync(out)).toEqual([])
+  }
+  expect(stops).toBe(8)
 })
 
 test('a process that SIGKILL ends again and again comes to the same checkpoints', async () => {

@@ -1,8 +1,8 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { asPlainUser, at, systemError, withFaults } from './faults.fixture.ts'
-import { ensureFolder, temporaryName, temporaryOf, writeAtomic } from './files.ts'
+import { ensureFolder, probeFile, temporaryName, temporaryOf, writeAtomic } from './files.ts'
 import { temporaryFolder } from './tiny.fixture.ts'
 
 test('a file is written whole from text, bytes or pieces, and leaves nothing beside it', async () => {
@@ -104,7 +104,20 @@ test('a folder is made with its parents, or taken as it is', async () => {
   expect(readdirSync(dir)).toEqual(['kept'])
 })
 
+/** Linux has a device on which there is never space. */
+const full = '/dev/full'
+
+test.runIf(existsSync(full))('a disk that is full is found out, though it takes files that hold nothing', async () => {
+  const dir = temporaryFolder()
+  symlinkSync(full, temporaryName(join(dir, probeFile)))
+  await expect(ensureFolder(dir)).rejects.toMatchObject({ name: 'WriteError', message: `folder ${dir} cannot be written: ENOSPC` })
+  expect(readdirSync(dir)).toEqual([])
+})
+
 test('temporaryOf(temporaryName(path)) is the path and this process, and other names are no temporaries', () => {
   expect(temporaryOf(temporaryName('last.safetensors'))).toEqual({ name: 'last.safetensors', pid: process.pid })
   expect(temporaryOf('notes.tmp')).toBeUndefined()
+  const aside = temporaryName('bundle', 'old.tmp')
+  expect(temporaryOf(aside, 'old.tmp')).toEqual({ name: 'bundle', pid: process.pid })
+  expect(temporaryOf(aside)).toBeUndefined()
 })

@@ -24,14 +24,15 @@ export function writeError(what: string, path: string, cause: NodeJS.ErrnoExcept
   return new WriteError(`${what} ${path} cannot be written: ${cause.code ?? cause.message}`, { cause, ...(remedy ? { remedy } : {}) })
 }
 
-/** The name under which something is written before it takes its own. */
-export function temporaryName(path: string): string {
-  return `${path}.${process.pid}.tmp`
+/** The name under which something is written before it takes its own. Another ending is for what is put aside; no name has both. */
+export function temporaryName(path: string, ending = 'tmp'): string {
+  return `${path}.${process.pid}.${ending}`
 }
 
-/** The name that a temporary file is to take, and the process that writes it; undefined for other files. */
-export function temporaryOf(file: string): { readonly name: string; readonly pid: number } | undefined {
-  const [, name, pid] = /^(.+)\.(\d+)\.tmp$/.exec(file) ?? []
+/** What `temporaryName` made a name of, and the process that did; undefined for other files. */
+export function temporaryOf(file: string, ending = 'tmp'): { readonly name: string; readonly pid: number } | undefined {
+  const stem = file.endsWith(`.${ending}`) ? file.slice(0, -1 - ending.length) : ''
+  const [, name, pid] = /^(.+)\.(\d+)$/.exec(stem) ?? []
   return name === undefined ? undefined : { name, pid: Number(pid) }
 }
 
@@ -59,6 +60,16 @@ export async function writeAtomic(path: string, contents: string | Uint8Array | 
   await syncFolder(dirname(path))
 }
 
+/**
+ * Removes a file, or a folder with all that is in it, where there is one.
+ * @throws WriteError
+ */
+export async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch((cause: NodeJS.ErrnoException) => {
+    throw writeError('file', path, cause)
+  })
+}
+
 /** Makes a rename last through a power cut. Not every system lets a folder be opened; there the rename alone must do. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r').catch(() => undefined)
@@ -66,18 +77,27 @@ export async function syncFolder(path: string): Promise<void> {
   await folder?.close()
 }
 
+/** Has a temporary name only: what `ensureFolder` writes and removes. */
+export const probeFile = 'probe'
+
+/** A block of the usual size: a full disk still takes files that hold nothing. */
+const probeBytes = 4096
+
 /**
  * Makes a folder and checks that it can be written to, before hours of work are spent on what goes there. Only to write tells: permissions
  * say nothing of a disk that is read-only or full.
  * @throws WriteError
  */
 export async function ensureFolder(path: string): Promise<void> {
+  const probe = temporaryName(join(path, probeFile))
   try {
     await mkdir(path, { recursive: true })
-    const probe = temporaryName(join(path, 'probe'))
-    // At once, so that a kill hardly ever leaves it.
-    writeFileSync(probe, '')
-    rmSync(probe)
+    // Written and removed at once, so that a kill hardly ever leaves it.
+    try {
+      writeFileSync(probe, new Uint8Array(probeBytes))
+    } finally {
+      rmSync(probe, { force: true })
+    }
   } catch (error) {
     throw writeError('folder', path, error as NodeJS.ErrnoException)
   }

@@ -1,6 +1,5 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NiceflowError, tensor } from '@niceflow/core'
+import { tensor } from '@niceflow/core'
 import { batches, dequantize, type ImageShift } from '@niceflow/data'
 import type { Engine, TrainingState } from '@niceflow/engine'
 import { dropoutDraws, type Flow, type Optimizer, type ParameterValues, parametersOf } from '@niceflow/flow'
@@ -15,6 +14,8 @@ import {
   writeLast,
 } from './checkpoint.ts'
 import type { Recipe } from './config.ts'
+import { diverged, stopped } from './ended.ts'
+import { remove } from './files.ts'
 import { type EpochTiming, readHistory, writeHistory } from './history.ts'
 import type { Run } from './run.ts'
 import { learningRateAt } from './schedule.ts'
@@ -51,16 +52,6 @@ export type TrainProgress =
       readonly seconds: number
     }
 
-/** The log-likelihood stopped being a number. The last good checkpoint is still there. */
-export class DivergedError extends NiceflowError {
-  override readonly name = 'DivergedError'
-}
-
-/** The caller's signal ended the run. */
-export class StoppedError extends NiceflowError {
-  override readonly name = 'StoppedError'
-}
-
 /** What becomes of the snapshots that the recipe's `saveEvery` asks for. */
 export type SnapshotOptions = {
   /** How many are kept, the newest; all when left out. */
@@ -93,7 +84,10 @@ export type FitOptions = {
 /** Rows scored at once while validating. */
 const validationBatch = 1000
 
-/** The training loop: epochs of batches, validation and checkpoints after each. */
+/**
+ * The training loop: epochs of batches, validation and checkpoints after each.
+ * @throws DivergedError, StoppedError, WriteError
+ */
 export async function fitFlow({
   data,
   recipe,
@@ -143,6 +137,7 @@ export async function fitFlow({
 
   while (!isFinished(run)) {
     const epoch = run.epoch + 1
+    const kept = { out, epoch: run.epoch }
     const begin = clock()
     let sum = 0
     let seen = 0
@@ -152,14 +147,14 @@ export async function fitFlow({
       ...training,
       epoch: run.epoch,
       range,
-      imageShift,
+      imageShift: run.epoch < training.epochs - training.plainEpochs ? imageShift : undefined,
     })) {
       const learningRates = Float64Array.from({ length: count }, (_, k) => learningRateAt(state.step + k, stepsPerEpoch, training))
       const { seed, dropout } = training
       const draws = dropout > 0 ? dropoutDraws(flow.config, { seed, step: state.step, steps: count, batch }) : {}
       const result = await engine.train(state, { x: tensor('float32', [count, batch, dim], x), learningRates, draws })
       const broken = result.logLikelihood.findIndex((nats) => !Number.isFinite(nats))
-      if (broken >= 0) throw diverged(`of step ${state.step + broken + 1}`, result.logLikelihood[broken]!, out)
+      if (broken >= 0) throw diverged(`the log-likelihood of step ${state.step + broken + 1} is ${result.logLikelihood[broken]}`, kept)
       state = result.state
       sum += batch * result.logLikelihood.reduce((total, nats) => total + nats, 0)
       seen += batch * count
@@ -167,11 +162,15 @@ export async function fitFlow({
       const secondsLeft = ((steps - state.step) * training.batchSize) / imagesPerSecond
       onProgress?.({ kind: 'steps', epoch, step: state.step, steps, logLikelihood: sum / seen, imagesPerSecond, secondsLeft })
       await breathe()
-      if (signal?.aborted) throw stopped(epoch, out)
+      if (signal?.aborted) throw stopped(kept)
     }
     const imagesPerSecond = seen / (clock() - begin)
     const validation = await validate(engine, fitted(state), data, split.validation, recipe)
-    if (validation !== null && !Number.isFinite(validation)) throw diverged(`of held-out examples after epoch ${epoch}`, validation, out)
+    if (validation !== null && !Number.isFinite(validation)) {
+      throw diverged(`the log-likelihood of held-out examples after epoch ${epoch} is ${validation}`, kept)
+    }
+    const broken = validation === null ? brokenArray(state) : undefined
+    if (broken !== undefined) throw diverged(`array "${broken}" after epoch ${epoch} holds what is no finite number`, kept)
     const record = { epoch, training: sum / seen, validation, learningRate: learningRateAt(state.step - 1, stepsPerEpoch, training) }
     const improved = validation === null || run.best.validation === null || validation > run.best.validation
     run = { ...run, epoch, step: state.step, history: [...run.history, record], best: improved ? { epoch, validation } : run.best }
@@ -197,7 +196,7 @@ async function writeSnapshot(out: string, run: Run, { keep, onSnapshot }: Snapsh
   await onSnapshot?.(run, join(out, snapshotSamples(epoch)))
   if (keep === undefined) return
   for (let old = epoch - keep * recipe.training.saveEvery; old > 0; old -= recipe.training.saveEvery) {
-    for (const file of [snapshotFile(old), snapshotSamples(old)]) await rm(join(out, file), { force: true })
+    for (const file of [snapshotFile(old), snapshotSamples(old)]) await remove(join(out, file))
   }
 }
 
@@ -226,6 +225,14 @@ async function validate(
   return sum / indices.length
 }
 
+/** The first array with a value that is no finite number: no log-likelihood tells what a last update did, where nothing is held out. */
+function brokenArray({ arrays }: TrainingState): string | undefined {
+  for (const [name, { data }] of Object.entries(arrays)) {
+    for (const value of data) if (!Number.isFinite(value)) return name
+  }
+  return undefined
+}
+
 /** The timings of epochs that an earlier process fitted. */
 async function knownTimings(out: string | undefined, epochs: number): Promise<Map<number, EpochTiming>> {
   const history = out === undefined ? [] : await readHistory(out)
@@ -233,21 +240,6 @@ async function knownTimings(out: string | undefined, epochs: number): Promise<Ma
     history.flatMap(({ epoch, seconds, imagesPerSecond }) =>
       epoch <= epochs && seconds !== null && imagesPerSecond !== null ? [[epoch, { seconds, imagesPerSecond }]] : [],
     ),
-  )
-}
-
-function diverged(whose: string, value: number, out: string | undefined): DivergedError {
-  return new DivergedError(`training diverged: the log-likelihood ${whose} is ${value}`, {
-    remedy: `train again with a lower --lr, a --warmup or a larger --epsilon${out === undefined ? '' : `, in another --out; the last good checkpoint is kept in ${out}`}`,
-  })
-}
-
-function stopped(epoch: number, out: string | undefined): StoppedError {
-  return new StoppedError(
-    `training stopped in epoch ${epoch}`,
-    out === undefined
-      ? {}
-      : { remedy: `run the same command with --resume (and no --overwrite) to go on from the end of epoch ${epoch - 1}` },
   )
 }
 

@@ -1,6 +1,6 @@
 /** A program for tests: goes on with a tiny run in a folder, and kills itself at its change of files of a number; 0 kills never. */
 import { at, withFaults } from './faults.fixture.ts'
-import { tinyOptions } from './tiny.fixture.ts'
+import { snapshotOptions } from './tiny.fixture.ts'
 import { train } from './train.ts'
 
 const [out, number] = process.argv.slice(2)
@@ -8,4 +8,4 @@ const kill = at(Number(number), () => {
   process.kill(process.pid, 'SIGKILL')
   return new Promise(() => {})
 })
-await withFaults(kill, () => train({ ...tinyOptions(), out: out!, resume: true }))
+await withFaults(kill, () => train({ ...snapshotOptions(), out: out!, resume: true }))

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { constants, copyFileSync, linkSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NiceflowError } from '@niceflow/core'
 import { temporaryName, writeError } from './files.ts'
@@ -15,8 +15,11 @@ export class LockedError extends NiceflowError {
 const held = new Set<string>()
 
 /**
- * Takes a run's folder for this process; a lock whose process is gone, as SIGKILL leaves it, is taken over. It guards against processes of
- * this machine alone: another's cannot be asked whether it lives. All is done at once, so that hardly a moment lies between its steps.
+ * Takes a run's folder for this process; a lock whose process is gone, as SIGKILL leaves it, is taken over. All is done at once, so that hardly
+ * a moment lies between its steps.
+ *
+ * It guards against processes of this machine alone, as a number says nothing of another's. Containers are machines of their own: where two share
+ * a volume and the process of each is number 1, each takes the other's lock for one that its own predecessor left, and both train.
  * @returns what gives it back
  * @throws LockedError naming the process that holds it
  * @throws WriteError
@@ -26,7 +29,7 @@ export function lockFolder(folder: string): () => void {
   try {
     while (!created(path)) {
       const pid = holder(path)
-      if (pid !== undefined && (pid === process.pid ? held.has(path) : isAlive(pid))) throw locked(folder, path, pid)
+      if (pid !== undefined && (pid === process.pid ? held.has(path) : anotherRuns(pid))) throw locked(folder, path, pid)
       removeStale(path, pid)
     }
   } catch (error) {
@@ -35,23 +38,35 @@ export function lockFolder(folder: string): () => void {
   held.add(path)
   return () => {
     held.delete(path)
-    rmSync(path, { force: true })
+    if (holder(path) === process.pid) rmSync(path, { force: true })
   }
 }
 
-/** Makes the lock unless there is one. */
+/** Makes the lock unless there is one. It bears its number from the first: one without is taken for nobody's. */
 function created(path: string): boolean {
-  let file: number | undefined
+  const draft = temporaryName(path)
   try {
-    file = openSync(path, 'wx')
-    writeSync(file, `${process.pid}\n`)
+    writeFileSync(draft, `${process.pid}\n`)
+    return placed(draft, path)
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+/** Gives a file a second name unless that is taken. Where a disk knows no second names it is copied, and there before it is whole. */
+function placed(file: string, path: string): boolean {
+  try {
+    linkSync(file, path)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    if (file !== undefined) rmSync(path, { force: true })
+    if (codeOf(error) === 'EEXIST') return false
+  }
+  try {
+    copyFileSync(file, path, constants.COPYFILE_EXCL)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
     throw error
-  } finally {
-    if (file !== undefined) closeSync(file)
   }
 }
 
@@ -61,20 +76,23 @@ function holder(path: string): number | undefined {
     const [, pid] = /^([1-9]\d*)\n$/.exec(readFileSync(path, 'utf8')) ?? []
     return pid === undefined ? undefined : Number(pid)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (codeOf(error) !== 'ENOENT') throw error
     return undefined
   }
 }
 
-/** Of processes that find a stale lock at the same time one moves it away; another that moves the new lock of the first puts it back. */
+/**
+ * Of processes that find a stale lock at the same time one moves it away; another that moves the new lock of the first puts it back, unless a
+ * third has taken the folder in that moment: then that one's stays.
+ */
 function removeStale(path: string, pid: number | undefined): void {
   const aside = temporaryName(path)
   try {
     renameSync(path, aside)
-    if (holder(aside) === pid) rmSync(aside)
-    else renameSync(aside, path)
+    if (holder(aside) !== pid) placed(aside, path)
+    rmSync(aside)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (codeOf(error) !== 'ENOENT') throw error
   }
 }
 
@@ -84,12 +102,15 @@ function locked(folder: string, path: string, pid: number): LockedError {
   })
 }
 
-/** Whether a process of this machine still runs. */
-export function isAlive(pid: number): boolean {
+/** Whether a process of this number runs on this machine, other than this one: what bears our own and we did not make, an earlier process left. */
+export function anotherRuns(pid: number): boolean {
+  if (pid === process.pid) return false
   try {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    return codeOf(error) === 'EPERM'
   }
 }
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code

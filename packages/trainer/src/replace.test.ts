@@ -77,15 +77,28 @@ test('what killed processes left is removed; what living ones and others have th
   const folder = folderOf('old')
   const dir = join(folder, '..')
   const [dead, alive] = [ended(), process.ppid]
-  const names = [`bundle.${dead}.tmp`, `bundle.old.${dead}.tmp`, `bundle.${alive}.tmp`, `other.${dead}.tmp`, 'bundle.tmp']
-  for (const name of names) folderOf('left', name, dir)
+  // An earlier process may have had our number. A bundle of the name bundle.old has temporary names too.
+  const gone = [dead, process.pid].flatMap((pid) => [`bundle.${pid}.tmp`, `bundle.${pid}.old.tmp`])
+  const kept = [
+    `bundle.${alive}.tmp`,
+    `bundle.${alive}.old.tmp`,
+    `other.${dead}.tmp`,
+    `bundle.old.${dead}.tmp`,
+    'bundle.tmp',
+    'bundle.old.tmp',
+  ]
+  for (const name of [...gone, ...kept]) folderOf('left', name, dir)
   await replaceFolder(folder, allowed, write('new'))
-  expect(beside(folder)).toEqual(['bundle', 'bundle.tmp', `bundle.${alive}.tmp`, `other.${dead}.tmp`].sort())
+  expect(contentOf(folder)).toBe('new')
+  expect(beside(folder)).toEqual(['bundle', ...kept].sort())
 })
 
-test('a process killed between the two halves of a swap loses nothing: the old folder gets its name back', async () => {
+test.each([
+  ['another number', ended],
+  ['our number', () => process.pid],
+])('a process of %s killed between the two halves of a swap loses nothing: the old folder gets its name back', async (_, number) => {
   const dir = temporaryFolder()
-  folderOf('old', `bundle.old.${ended()}.tmp`, dir)
+  folderOf('old', `bundle.${number()}.old.tmp`, dir)
   const folder = join(dir, 'bundle')
   const failing = replaceFolder(folder, allowed, async () => {
     expect(contentOf(folder)).toBe('old')

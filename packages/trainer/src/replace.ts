@@ -1,7 +1,7 @@
-import { readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { ensureFolder, exists, syncFolder, temporaryName, temporaryOf, writeError } from './files.ts'
-import { isAlive } from './lock.ts'
+import { ensureFolder, exists, remove, syncFolder, temporaryName, temporaryOf, writeError } from './files.ts'
+import { anotherRuns } from './lock.ts'
 
 /**
  * Makes a folder anew: under another name, which takes the folder's own when all is done. A failure leaves what was there.
@@ -20,22 +20,22 @@ export async function replaceFolder<T>(
   await assertReplaceable()
   const draft = temporaryName(folder)
   try {
-    await rm(draft, { recursive: true, force: true })
+    await remove(draft)
     await ensureFolder(draft)
     const made = await make(draft)
     await assertReplaceable()
     await swap(draft, folder)
     return made
   } finally {
-    await rm(draft, { recursive: true, force: true })
+    await remove(draft)
   }
 }
 
-/** What is replaced goes by this name until the new folder is in its place. */
-const oldName = (folder: string): string => `${folder}.old`
+/** The ending of the temporary name that a folder has from when it is replaced until the new one is in its place. */
+const oldEnding = 'old.tmp'
 
 async function swap(fresh: string, folder: string): Promise<void> {
-  const old = temporaryName(oldName(folder))
+  const old = temporaryName(folder, oldEnding)
   const replaces = await exists(folder)
   try {
     if (replaces) await rename(folder, old)
@@ -49,17 +49,20 @@ async function swap(fresh: string, folder: string): Promise<void> {
     throw writeError('folder', folder, error as NodeJS.ErrnoException)
   }
   await syncFolder(dirname(folder))
-  await rm(old, { recursive: true, force: true })
+  await remove(old)
 }
 
-/** Removes what processes that were killed at work on this folder left beside it. An old folder that nothing has replaced gets its name back. */
+/**
+ * Removes what processes that were killed at work on this folder left beside it, and what an earlier process of this one's number did: this one
+ * has made nothing yet. An old folder that nothing has replaced gets its name back.
+ */
 async function tidyUp(folder: string): Promise<void> {
   for (const name of await readdir(dirname(folder))) {
-    const left = temporaryOf(name)
-    if (!left || isAlive(left.pid)) continue
+    const old = temporaryOf(name, oldEnding)
+    const left = old ?? temporaryOf(name)
+    if (left?.name !== basename(folder) || anotherRuns(left.pid)) continue
     const path = join(dirname(folder), name)
-    const isOld = left.name === basename(oldName(folder))
-    if (isOld && !(await exists(folder))) await rename(path, folder)
-    else if (isOld || left.name === basename(folder)) await rm(path, { recursive: true, force: true })
+    if (old && !(await exists(folder))) await rename(path, folder)
+    else await remove(path)
   }
 }

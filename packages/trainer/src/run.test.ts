@@ -4,40 +4,60 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
-import type { PartialRecipe } from './config.ts'
 import { asPlainUser } from './faults.fixture.ts'
 import type { TrainProgress } from './fit.ts'
 import { lockFile } from './lock.ts'
-import { type Run, readRun } from './run.ts'
+import { readRun } from './run.ts'
 import { checkpoints, contentsOf, temporaryFolder, tinyOptions, toyRows } from './tiny.fixture.ts'
 import { type TrainOptions, train } from './train.ts'
+import { trained } from './trained.fixture.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'niceflow-'))
 beforeAll(async () => void (await train({ ...tinyOptions(), out: join(home, 'run') })))
 afterAll(() => rmSync(home, { recursive: true }))
-
-/** A run of three epochs in a folder. With a learning rate of 0.1 its best epoch is not its last. */
-async function trained(
-  changes: PartialRecipe = {},
-): Promise<{ out: string; options: TrainOptions; whole: Record<string, Buffer>; run: Run }> {
-  const options = { ...tinyOptions(changes), out: temporaryFolder(), resume: true }
-  const run = await train(options)
-  return { out: options.out, options, whole: checkpoints(options.out), run }
-}
 
 test('a run that was killed between any two writes of an epoch is resumed to the same checkpoints', async () => {
   const { out, options, whole } = await trained()
   // The best of epoch 3 is there, the last of epoch 3 is not yet; and what it was written to is left over.
   rmSync(join(out, 'last.safetensors'))
   const { pid } = spawnSync(process.execPath, ['--version'])
-  const left = ['next.safetensors', 'history.json', lockFile].map((file) => `${file}.${pid}.tmp`)
-  for (const file of [...left, `notes.${pid}.tmp`]) writeFileSync(join(out, file), 'half')
-  for (const folder of [`bundle.${pid}.tmp`, `bundle.${pid}.tmp.${pid}.tmp`, `bundle.old.${pid}.tmp`])
-    mkdirSync(join(out, folder, 'files'), { recursive: true })
+  // In a container the process has the same number every time.
+  for (const number of [pid, process.pid]) {
+    const left = ['next.safetensors', 'history.json', lockFile, 'samples.png', 'probe'].map((file) => `${file}.${number}.tmp`)
+    for (const file of [...left, `notes.${number}.tmp`]) writeFileSync(join(out, file), 'half')
+    for (const folder of [`bundle.${number}.tmp`, `bundle.${number}.tmp.${number}.tmp`, `mine.${number}.tmp`])
+      mkdirSync(join(out, folder, 'files'), { recursive: true })
+  }
   expect((await readRun(out)).state.epoch).toBe(3)
   await train(options)
   expect(checkpoints(out)).toEqual(whole)
-  expect(readdirSync(out).filter((file) => file.endsWith('.tmp'))).toEqual([`bundle.old.${pid}.tmp`, `notes.${pid}.tmp`])
+  const others = [pid, process.pid].flatMap((number) => [`mine.${number}.tmp`, `notes.${number}.tmp`])
+  expect(readdirSync(out).filter((file) => file.endsWith('.tmp'))).toEqual(others.sort())
+})
+
+test.each([
+  ['its best weights', ['best.safetensors'], 3],
+  ['the best weights of its first epoch, and its history', ['best.safetensors', 'history.json'], 1],
+  ['a snapshot', ['epoch-0003.safetensors'], 3],
+])('what is left of a run is not begun anew over unless that is asked for: %s', async (_, left, epoch) => {
+  const { out, options, run } = await trained({ training: { saveEvery: 3 } })
+  await writeCheckpoint(join(out, 'best.safetensors'), { state: { ...run.state, epoch }, arrays: run.parameters })
+  for (const file of readdirSync(out)) if (!left.includes(file)) rmSync(join(out, file))
+  const files = contentsOf(out)
+  await expect(train(options)).rejects.toMatchObject({
+    name: 'CheckpointError',
+    message: `run ${out}: no checkpoint to go on from: last.safetensors and previous.safetensors are missing, and the run came to epoch 3`,
+    remedy: 'copy one back from elsewhere, --overwrite the run, or give another --out',
+    usage: false,
+  })
+  expect(contentsOf(out)).toEqual(files)
+})
+
+test('a run that was killed in its first epoch is begun anew', async () => {
+  const { out, options, whole } = await trained({ training: { epochs: 1, saveEvery: 1 } })
+  rmSync(join(out, 'last.safetensors'))
+  await train(options)
+  expect(checkpoints(out)).toEqual(whole)
 })
 
 test.each<[string, TrainOptions, string]>([
@@ -82,6 +102,7 @@ test('to overwrite a run is to remove its files, and no others', async () => {
   const [out, fresh] = [temporaryFolder(), temporaryFolder()]
   await train({ ...tinyOptions({ training: { saveEvery: 1, seed: 3 } }), out })
   writeFileSync(join(out, 'notes.txt'), 'mine')
+  writeFileSync(join(out, 'samples.png'), 'picture')
   mkdirSync(join(out, 'bundle'))
   await train({ ...tinyOptions(), out, overwrite: true })
   await train({ ...tinyOptions(), out: fresh })

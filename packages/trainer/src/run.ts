@@ -1,4 +1,3 @@
-import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { nice, type ParameterValues, parametersOf, type StateArray, stateArrays } from '@niceflow/flow'
 import {
@@ -11,113 +10,47 @@ import {
   type RunState,
   readCheckpoint,
   resumable,
-  writeCheckpoint,
+  snapshotEpoch,
 } from './checkpoint.ts'
 import { optimizerOf } from './config.ts'
-import { ensureFolder, exists, temporaryOf, writeError } from './files.ts'
-import { historyFile } from './history.ts'
-import { isAlive, lockFile, lockFolder } from './lock.ts'
+import { exists } from './files.ts'
+import { readHistory } from './history.ts'
 
 /** A finished run: its state, and the parameters of its best epoch by name. */
 export type Run = { readonly state: RunState; readonly parameters: ParameterValues }
 
+/** The picture of samples of a run's best epoch, where the caller of `train` leaves one beside the checkpoints. */
+export const runSamples = 'samples.png'
+
 /** A run's pictures are drawn through a bundle of this name beside them, under a temporary name, which is removed then. */
 export const scratchBundle = 'bundle'
 
-export type OpenOptions = {
-  /** Go on from the folder's last checkpoint, where there is one. */
-  readonly resume?: boolean | undefined
-  /** Begin again in a folder that holds a run already. */
-  readonly overwrite?: boolean | undefined
-  /** Hears of a damaged checkpoint that another stands in for. */
-  readonly onWarning: (message: string) => void
-}
-
-export type OpenedRun = {
-  /** The run to go on with, if any, and the arrays to go on from. */
-  readonly begun: (Run & { readonly arrays: ParameterValues }) | undefined
-  /** Removes what an earlier run left, and mends what a fault left. Called when there is something to put in its place. */
-  readonly clear: () => Promise<void>
-  /** Lets other processes have the folder. */
-  readonly close: () => void
-}
-
-/**
- * Opens a run's folder, which is sure to be writable and this process's own, and refuses one that is not for this run. It removes nothing yet.
- * @throws CheckpointError, LockedError, WriteError
- */
-export async function openRun(out: string, wanted: Pick<RunState, 'recipe' | 'data'>, options: OpenOptions): Promise<OpenedRun> {
-  await ensureFolder(out)
-  const close = lockFolder(out)
-  try {
-    const files = await readdir(out)
-    assertFree(out, files, options)
-    const leftovers = files.filter(isLeftover)
-    const opened = options.resume ? await resume(out, wanted, options) : undefined
-    const gone = opened?.unusable ?? earlierRun(files)
-    return {
-      begun: opened?.begun,
-      clear: async () => {
-        for (const name of [...leftovers, ...gone]) await remove(join(out, name))
-        if (opened?.best) await writeCheckpoint(join(out, checkpointFiles.best), opened.best)
-      },
-      close,
-    }
-  } catch (error) {
-    close()
-    throw error
-  }
-}
-
-function assertFree(out: string, files: readonly string[], { resume, overwrite }: OpenOptions): void {
-  const holdsRun = files.some(isCheckpoint)
-  if (holdsRun && !resume && !overwrite) {
-    throw new CheckpointError(`run ${out}: the folder holds a run already`, {
-      remedy: '--resume goes on with it, --overwrite begins again',
-      usage: true,
-    })
-  }
-  if (!holdsRun && files.includes(historyFile)) {
-    throw new CheckpointError(`run ${out}: the folder holds a ${historyFile} that is no run's`, {
-      remedy: 'give another --out',
-      usage: true,
-    })
-  }
-}
-
-/** The files of a run that is to be overwritten. What it resumes from goes first: half a removal then looks like no run, not like a broken one. */
-function earlierRun(files: readonly string[]): string[] {
-  const old = files.filter(isCheckpoint)
-  return old.length === 0 ? [] : [...new Set([...resumable.filter((name) => old.includes(name)), ...old, historyFile])]
-}
-
-async function remove(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true }).catch((cause: NodeJS.ErrnoException) => {
-    throw writeError('file', path, cause)
-  })
-}
-
-/** A temporary file or folder of a run whose process is no more. A bundle is written under a temporary name of its own temporary name. */
-function isLeftover(file: string): boolean {
-  const temporary = temporaryOf(file)
-  if (!temporary || isAlive(temporary.pid)) return false
-  const { name } = temporaryOf(temporary.name) ?? temporary
-  return isCheckpoint(name) || [historyFile, lockFile, scratchBundle].includes(name)
-}
-
-type Resumed = {
-  readonly begun: NonNullable<OpenedRun['begun']>
+export type Resumed = {
+  /** The run to go on with, the parameters of its best epoch, and the arrays to go on from. */
+  readonly begun: Run & { readonly arrays: ParameterValues }
   /** Damaged files, which must not take the place of a whole one when the next checkpoint is written. */
   readonly unusable: readonly string[]
   /** The best checkpoint, where it is to be written anew. */
   readonly best: Checkpoint | undefined
 }
 
-async function resume(out: string, wanted: Pick<RunState, 'recipe' | 'data'>, { onWarning }: OpenOptions): Promise<Resumed | undefined> {
+/**
+ * Reads from a folder the run that is to be gone on with.
+ * @param files what the folder holds
+ * @returns undefined where there is none, or one that was stopped in its first epoch
+ * @throws CheckpointError where the run is another than is wanted, or cannot be gone on with
+ */
+export async function resumeRun(
+  out: string,
+  files: readonly string[],
+  wanted: Pick<RunState, 'recipe' | 'data'>,
+  onWarning: (message: string) => void,
+): Promise<Resumed | undefined> {
   const { checkpoint: last, damaged } = await findLast(out)
   if (!last) {
-    if (damaged.length === 0) return undefined
-    throw new CheckpointError(`run ${out}: no checkpoint to go on from: ${damaged.map(({ message }) => message).join('; ')}`, {
+    const faults = damaged.length > 0 ? damaged.map(({ message }) => message) : await missing(out, files)
+    if (faults.length === 0) return undefined
+    throw new CheckpointError(`run ${out}: no checkpoint to go on from: ${faults.join('; ')}`, {
       remedy: 'copy one back from elsewhere, --overwrite the run, or give another --out',
     })
   }
@@ -134,6 +67,14 @@ async function resume(out: string, wanted: Pick<RunState, 'recipe' | 'data'>, { 
     unusable: damaged.map(({ file }) => file),
     best: lost ? best : undefined,
   }
+}
+
+/** Says so where what one resumes from is missing beside files of a run that came beyond its first epoch: a crash in that leaves none of a later. */
+async function missing(out: string, files: readonly string[]): Promise<string[]> {
+  if (!files.some(isCheckpoint)) return []
+  const best = files.includes(checkpointFiles.best) ? (await readCheckpoint(join(out, checkpointFiles.best))).state.epoch : 0
+  const epoch = Math.max(best, (await readHistory(out)).length, ...files.map(snapshotEpoch))
+  return epoch > 1 ? [`${resumable.join(' and ')} are missing, and the run came to epoch ${epoch}`] : []
 }
 
 /**
@@ -202,7 +143,7 @@ function assertWhole(what: string, { arrays }: Checkpoint, wanted: readonly Stat
  * Refuses to go on from a checkpoint of another recipe or other data.
  * @throws CheckpointError naming the first field that differs
  */
-export function assertSameRun(folder: string, { recipe, data }: RunState, wanted: Pick<RunState, 'recipe' | 'data'>): void {
+function assertSameRun(folder: string, { recipe, data }: RunState, wanted: Pick<RunState, 'recipe' | 'data'>): void {
   const difference = firstDifference({ ...recipe, data }, { ...wanted.recipe, data: wanted.data })
   if (!difference) return
   const { path, left, right } = difference

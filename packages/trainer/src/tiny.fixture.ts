@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fillUniform, streamKey, type Tensor, tensor } from '@niceflow/core'
 import { onTestFinished } from 'vitest'
 import type { PartialRecipe } from './config.ts'
+import { writeAtomic } from './files.ts'
 import type { TrainOptions } from './train.ts'
 import type { TrainingData } from './training-data.ts'
 
@@ -45,6 +46,12 @@ export const tinyRecipe = {
 export function tinyOptions(changes: PartialRecipe = {}): TrainOptions {
   const config = { flow: { ...tinyRecipe.flow, ...changes.flow }, training: { ...tinyRecipe.training, ...changes.training } }
   return { data: toyRows(300, 4), preset: 'paper', config, device: 'cpu', threads: 1 }
+}
+
+/** The same with a snapshot and its picture after each epoch, the newest kept: a run that does to files all that runs do. */
+export function snapshotOptions(): TrainOptions {
+  const onSnapshot = (_: unknown, picture: string): Promise<void> => writeAtomic(picture, 'picture')
+  return { ...tinyOptions({ training: { saveEvery: 1 } }), snapshots: { keep: 1, onSnapshot } }
 }
 
 /** Every file of a folder, by name. */

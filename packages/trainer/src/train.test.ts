@@ -164,6 +164,30 @@ test('a likelihood that is no number stops the run, and keeps the last good chec
   expect((await readRun(out)).state.epoch).toBe(1)
 })
 
+test('where nothing is held out, an update that breaks the weights is found out all the same', async () => {
+  const out = temporaryFolder()
+  // One step, of a rate that float32 cannot hold: its log-likelihood is from before its update.
+  const training = { epochs: 1, batchSize: 300, validation: 0, learningRate: 1e39 }
+  await expect(train({ ...tinyOptions({ training }), out })).rejects.toMatchObject({
+    name: 'DivergedError',
+    message: expect.stringMatching(/^training diverged: array ".*" after epoch 1 holds what is no finite number$/),
+    remedy: 'train again with a lower --lr, a --warmup or a larger --epsilon, in the same --out; nothing of this run was kept',
+  })
+  expect(readdirSync(out)).toEqual([])
+})
+
+test('a run that is stopped in its first epoch says that nothing was kept, and leaves what it was to overwrite', async () => {
+  const out = temporaryFolder()
+  const inFirst = ({ kind }: TrainProgress): boolean => kind === 'steps'
+  const error = { name: 'StoppedError', remedy: 'nothing of this run was kept; run the same command again' }
+  expect(await stopWhen({ ...tinyOptions(), out }, inFirst)).toMatchObject(error)
+  expect(readdirSync(out)).toEqual([])
+  await train({ ...tinyOptions(), out })
+  const files = contentsOf(out)
+  expect(await stopWhen({ ...tinyOptions(), out, overwrite: true }, inFirst)).toMatchObject(error)
+  expect(contentsOf(out)).toEqual(files)
+})
+
 test('a learning rate beyond reason ends in an error, not in numbers', async () => {
   await expect(train(tinyOptions({ training: { learningRate: 1e4 } }))).rejects.toThrow(/^training diverged: the log-likelihood of /)
 })
@@ -218,4 +242,14 @@ test.each([
 ])('images are not moved where there are none, nor out of sight', async (data, message) => {
   const imageShift = message.endsWith('1') ? 1 : 2
   await expect(train({ ...tinyOptions({ training: { imageShift } }), data })).rejects.toMatchObject({ message, usage: true })
+})
+
+test('the last, plain epochs move no images', async () => {
+  const fit = (training: object): Promise<Run> =>
+    train({ ...tinyOptions({ training: { epochs: 2, imageShift: 1, ...training } }), data: toyImages(300) })
+  const [moved, plain] = [(await fit({})).state.history, (await fit({ plainEpochs: 1 })).state.history]
+  expect(plain[0]).toEqual(moved[0])
+  expect(plain[1]!.training).not.toBe(moved[1]!.training)
+  const message = 'plain epochs: expected less than all 2 epochs, or an image shift of 0, got 2'
+  await expect(fit({ plainEpochs: 2 })).rejects.toMatchObject({ message, usage: true })
 })

@@ -1,13 +1,24 @@
 import { tensor } from '@niceflow/core'
 import { splitIndices } from '@niceflow/data'
 import { onnxRuntimeEngine } from '@niceflow/engine'
-import { type Flow, initialize, logScale, nice, type Parameter, type ParameterValues, scaleInitial, stateArrays } from '@niceflow/flow'
+import {
+  type Flow,
+  initialize,
+  logScale,
+  nice,
+  type Optimizer,
+  type Parameter,
+  type ParameterValues,
+  scaleInitial,
+  stateArrays,
+} from '@niceflow/flow'
 import type { Session } from '@niceflow/runtime'
 import { type NodeDevice, openSession } from '@niceflow/runtime-node'
 import { defaultPreset, optimizerOf, type PartialRecipe, type PresetName, presets, type Recipe, resolveRecipe } from './config.ts'
 import { fitFlow, isFinished, type SnapshotOptions, type TrainProgress } from './fit.ts'
 import { measureMoments } from './moments.ts'
-import { type OpenedRun, openRun, type Run } from './run.ts'
+import { type OpenedRun, openRun } from './open-run.ts'
+import type { Run } from './run.ts'
 import { asTrainingData, dataFacts, dataWarnings, imageShiftOf, type TrainingData } from './training-data.ts'
 
 export type TrainOptions = {
@@ -68,8 +79,7 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
     (await initialize(startsOf(flow, recipe), recipe.training.seed, (steps, values) =>
       measureMoments({ flow, data, indices: split.train, seed: recipe.training.seed, imageShift, steps, values, open }),
     ))
-  const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, initial[name] ?? tensor('float32', dims)]))
-  const constants = Object.fromEntries(Object.entries(initial).filter(([name]) => !arrays[name]))
+  const { arrays, constants } = startFrom(flow, optimizer, initial)
   const engine = await onnxRuntimeEngine(flow, optimizer, constants, open, { dropout: recipe.training.dropout })
   try {
     return await fitFlow({
@@ -95,6 +105,16 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
 function startsOf(flow: Flow, { training }: Recipe): readonly Parameter[] {
   const initial = scaleInitial(flow.config, training.scaleInit)
   return flow.parameters.map((parameter) => (parameter.name === logScale ? { ...parameter, initial } : parameter))
+}
+
+/** Values by name as a training graph takes them: the arrays that training changes, zero where none is given, and the constants. */
+export function startFrom(
+  flow: Flow,
+  optimizer: Optimizer,
+  values: ParameterValues,
+): { readonly arrays: ParameterValues; readonly constants: ParameterValues } {
+  const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, values[name] ?? tensor('float32', dims)]))
+  return { arrays, constants: Object.fromEntries(Object.entries(values).filter(([name]) => !arrays[name])) }
 }
 
 /** Moments of dead units turn denormal after some hundred steps, and denormals are slow. */

@@ -44,8 +44,15 @@ export function asTrainingData(data: TrainingData | TrainingData['examples']): T
 export function imageShiftOf({ name, imageShape: shape }: TrainingData, training: TrainingConfig): ImageShift | undefined {
   const { imageShift: pixels, epochs, plainEpochs } = training
   if (pixels === 0) return undefined
+  if (plainEpochs >= epochs)
+    throw new InvalidValueError({
+      what: 'plain epochs',
+      expected: `less than all ${epochs} epochs, or an image shift of 0`,
+      got: plainEpochs,
+      usage: true,
+    })
   const most = shape === null ? 0 : Math.min(...shape) - 1
-  if (shape !== null && pixels <= most) return { pixels, shape, epochs: epochs - plainEpochs }
+  if (shape !== null && pixels <= most) return { pixels, shape }
   const expected = shape === null ? `0: data "${name}" are no images` : `at most ${most} pixels, for images of ${shape.join(' x ')}`
   throw new InvalidValueError({ what: 'image shift', expected, got: pixels, usage: true })
 }

@@ -24,7 +24,7 @@ export const benchCommand: Command = command(
       `${percent(ofPeak)} of`,
       `${number(peakGflops)} GFLOP/s`,
     ]
-    const { batches, peakMemoryMiB } = found
+    const { batches, memory, peakMemoryMiB } = found
     const text = [
       `device ${found.device}; work counts matrix products only; the peak is MatMul [batch, 1000] x [1000, 1000], measured in turns; medians of ${repeats}`,
       table([
@@ -32,8 +32,9 @@ export const benchCommand: Command = command(
         ...found.scoring.map((figure) => row('scoring', figure.msPerBatch, figure)),
       ]),
       `batches and noise: ${number(batches.msPerStep, 2)} ms a step at batch ${batches.batch}, ${percent(batches.ofStep)} of it`,
-      ...found.training.map(({ model, batch, residentMiB: [first, last] }) => {
-        return `memory while training the ${model} model at batch ${batch}: ${number(first)} MiB after the first repeat, ${number(last)} MiB after the last`
+      ...memory.map(({ model, batch, steps, residentMiB: [first, second] }) => {
+        const most = `at most ${number(first)} MiB in the first half, ${number(second)} MiB in the second`
+        return `memory over ${number(steps)} training steps of the ${model} model at batch ${batch}: ${most}`
       }),
       `peak memory while training at batch ${batches.batch}: ${number(peakMemoryMiB)} MiB`,
     ]

@@ -19,7 +19,7 @@ export const evalCommand: Command = command(
         describe: "Which examples; train and validation are those of the bundle's own run",
       })
       .option('draws', {
-        default: 1,
+        default: 4,
         requiresArg: true,
         coerce: numberFlag('draws', 1),
         describe: 'Dequantisation draws averaged for each example',

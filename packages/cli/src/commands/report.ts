@@ -3,7 +3,7 @@ import { InvalidValueError, type Manifest } from '@niceflow/core'
 import { catalogue } from '@niceflow/data'
 import { type Fact, lineChart, type PublishedResult, type RunReport, runReport } from '@niceflow/report'
 import { ensureFolder, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
-import { drawSamples, withFlow } from '../bundle.ts'
+import { drawSamples, storedIn, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { deviceFlags } from '../flags.ts'
 import { fitAgain, flowInWords, samplesFile } from '../model-card.ts'
@@ -108,10 +108,11 @@ function commands(manifest: Manifest, paths: { readonly run: string; readonly bu
   const train = fitAgain(manifest, paths.run)
   const [run, bundle, out] = [paths.run, paths.bundle, paths.out].map(shellWord)
   const { dataset } = manifest.provenance
+  const draws = manifest.evaluation ? ` --draws ${manifest.evaluation.draws}` : ''
   return [
     ...(train === undefined ? [] : [train]),
-    `niceflow export ${run} --out ${bundle}`,
-    ...(train === undefined ? [] : [`niceflow eval ${bundle} --dataset ${dataset} --split test --record`]),
+    `niceflow export ${run} --out ${bundle} --dtype ${storedIn(manifest)}`,
+    ...(train === undefined ? [] : [`niceflow eval ${bundle} --dataset ${dataset} --split test${draws} --record`]),
     `niceflow report ${run} ${bundle} --out ${out}`,
   ].map((line) => `npx ${line}`)
 }

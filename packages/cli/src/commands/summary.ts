@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { type Flow, type FlowConfig, nice, type Parameter, parameterCount, parseFlowConfig } from '@niceflow/flow'
+import { type Flow, type FlowConfig, nice, type Parameter, parameterCount } from '@niceflow/flow'
 import { readBundle } from '@niceflow/runtime-node'
-import { exists, manifestFile, type PresetName, presets, readRun } from '@niceflow/trainer'
+import { exists, manifestFile, type PresetName, presets, readRun, recipeOf } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
 import { warn } from '../progress.ts'
 import { megabytes, number, table } from '../text.ts'
@@ -48,7 +48,7 @@ function row(indent: string, { name, shape, parameters }: Layer): string[] {
 /** A preset by its name, else the folder of a bundle or of a run. */
 async function configOf(model: string): Promise<FlowConfig> {
   if (Object.hasOwn(presets, model)) return presets[model as PresetName].flow
-  if (await exists(join(model, manifestFile))) return parseFlowConfig((await readBundle(model, { verify: false })).manifest.config)
+  if (await exists(join(model, manifestFile))) return recipeOf((await readBundle(model, { verify: false })).manifest).flow
   return (await readRun(model, warn)).state.recipe.flow
 }
 

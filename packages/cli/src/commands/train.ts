@@ -14,6 +14,7 @@ import {
   readHistory,
   readRecipeFile,
   resolveRecipe,
+  runSamples,
   StoppedError,
   scratchBundle,
   type TrainingData,
@@ -26,7 +27,6 @@ import type { Argv } from 'yargs'
 import { drawSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { type DeviceFlags, dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
-import { samplesFile } from '../model-card.ts'
 import { note, trainProgress, warn } from '../progress.ts'
 import { presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
 import { duration, nats, number, rangeOf, shellWord } from '../text.ts'
@@ -48,10 +48,18 @@ function withRecipeFlags<Flags>(yargs: Argv<Flags>): Argv<Flags> {
   )
 }
 
+/** What the PyTorch port fits when it is not told. */
+const defaultDataset = 'mnist'
+
 export const trainCommand: Command = command(
   (yargs) =>
     withRecipeFlags(deviceFlags(dataFlags(yargs)))
-      .option('dataset', { type: 'string', requiresArg: true, describe: 'What to fit: a name of `niceflow data list`' })
+      .option('dataset', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'What to fit: a name of `niceflow data list`',
+        defaultDescription: defaultDataset,
+      })
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the run: its checkpoints' })
       .option('preset', {
         choices: Object.keys(presets) as PresetName[],
@@ -70,7 +78,7 @@ export const trainCommand: Command = command(
         default: 64,
         requiresArg: true,
         coerce: numberFlag('sample-size', 0),
-        describe: `Samples drawn of each snapshot (a picture beside it) and of the best epoch (${samplesFile}); 0 draws none`,
+        describe: `Samples drawn of each snapshot (a picture beside it) and of the best epoch (${runSamples}); 0 draws none`,
       })
       .option('keep', {
         requiresArg: true,
@@ -87,9 +95,7 @@ export const trainCommand: Command = command(
       .example('$0 train --config mnist.json --out runs/mnist --lr 5e-4', 'a config file, and a change to it'),
   async (args) => {
     const file: RecipeFile = args.config === undefined ? {} : await readRecipeFile(args.config)
-    const name = args.dataset ?? file.dataset
-    if (name === undefined)
-      throw new InvalidValueError({ what: '--dataset', expected: 'a name of `niceflow data list`', got: 'none', usage: true })
+    const name = args.dataset ?? file.dataset ?? defaultDataset
     const preset = args.preset ?? file.preset ?? defaultPreset
     const changes = recipeChanges(args)
     const config = { flow: { ...file.flow, ...changes.flow }, training: { ...file.training, ...changes.training } }
@@ -127,9 +133,9 @@ export const trainCommand: Command = command(
         interruption.dispose()
       })
 
-    await drawInto(run, join(out, samplesFile))
+    await drawInto(run, join(out, runSamples))
     const { state } = run
-    if (device === null) note('nothing left to do: every epoch is there')
+    if (device === null) note(`nothing left to do: ${whyFinished(state)}`)
     const history = await readHistory(out)
     const seconds = history.reduce((sum, epoch) => sum + (epoch.seconds ?? 0), 0)
     const { best, recipe } = state
@@ -148,6 +154,12 @@ export const trainCommand: Command = command(
   },
 )
 
+/** Why a run that has ended has no epoch left. */
+function whyFinished({ epoch, best, recipe: { training } }: Run['state']): string {
+  if (epoch >= training.epochs) return 'every epoch is there'
+  return `it stopped after epoch ${epoch}, as none after epoch ${best.epoch} was better (--patience ${training.patience})`
+}
+
 function trainingData({ name, sha256, imageShape, train: examples }: Dataset, limit: number | undefined): TrainingData {
   const count = examples.dims[0]!
   if (limit !== undefined && limit > count)
@@ -160,6 +172,8 @@ async function leaveSamples(run: Run, picture: string, count: number, device: De
   if (count === 0 || run.state.data.imageShape === null) return
   const bundle = temporaryName(join(dirname(picture), scratchBundle))
   try {
+    // An earlier process of our number may have been killed while it drew.
+    await rm(bundle, { recursive: true, force: true })
     await exportBundle(run, bundle)
     const samples = await withFlow(bundle, device, (flow) => drawSamples(flow, count))
     if (samples) await writeAtomic(picture, samples)
