@@ -50,12 +50,6 @@ describe('a flow configuration', () => {
     expect(flowWarnings({ ...paperMnist, couplings: 2 })).toEqual([expect.stringContaining('2 couplings: it takes three')])
     expect(flowWarnings(paperMnist)).toEqual([])
   })
-
-  it('warns of histograms of values without bounds', () => {
-    const histograms = { ...paperMnist, law: 'histogram' } as const
-    expect(flowWarnings(histograms)).toEqual([expect.stringContaining('law histogram: values beyond 15')])
-    expect(flowWarnings({ ...histograms, preprocessing: [{ kind: 'logit', alpha: 1e-6 }] })).toEqual([])
-  })
 })
 
 describe('a partition', () => {

@@ -137,7 +137,7 @@ export const paperMnist: FlowConfig = {
 }
 
 /** What a configuration allows and a user would regret: one line each. */
-export function flowWarnings({ couplings, dim, partition, law, preprocessing }: FlowConfig): readonly string[] {
+export function flowWarnings({ couplings, dim, partition }: FlowConfig): readonly string[] {
   const few =
     couplings < 3
       ? [`${couplings} coupling${couplings === 1 ? '' : 's'}: it takes three for every output to depend on every input (section 3.2.3)`]
@@ -146,9 +146,5 @@ export function flowWarnings({ couplings, dim, partition, law, preprocessing }: 
     typeof partition !== 'string' && Math.abs(dim - 2 * partition.length) > dim / 2
       ? [`partition: one half has ${partition.length} of ${dim} dimensions`]
       : []
-  const wide =
-    law === 'histogram' && preprocessing.at(-1)?.kind !== 'logit'
-      ? ['law histogram: values beyond 15 either way are taken for its ends, and do not come back: let preprocessing end in a logit']
-      : []
-  return [...few, ...lopsided, ...wide]
+  return [...few, ...lopsided]
 }

@@ -42,32 +42,33 @@ const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
   /**
    * y = logit(v), v = F(u), u = sigmoid(b), F the distribution function of a histogram on [0, 1] with masses p;
    * log|det| = sum (ln F'(u) + ln(u (1 - u)) - ln(v (1 - v))). A dimension whose histogram is its conditional density comes out standard logistic.
-   * In float32 b is one of (-80, 15): beyond, sigmoid has reached 0 or 1.
+   * Both v and 1 - v are summed, each from its end. |b| is at most 60: a value beyond is taken for that.
    */
   histogram: {
     takes: ['masses'],
     sees: (g, a) => g.Sigmoid(a),
     forward: (g, b, [p]) => {
-      const u = g.Sigmoid(b)
-      const [lnV, lnRest] = logits(g, distribution(g, u, p!))
+      const u = sigmoid(g, b)
+      const lnV = logOf(g, distribution(g, u, p!))
+      const lnRest = logOf(g, distribution(g, sigmoid(g, g.Neg(b)), p!, 'high'))
       const logSlope = g.Sub(logDensity(g, u, p!), g.Add(lnV, lnRest))
       return { y: g.Sub(lnV, lnRest), logDet: g.Add(sumOverDims(g, logSlope), priors.logistic.logDensity(g, b)) }
     },
     inverse: (g, y, [p]) => {
-      const [lnU, lnRest] = logits(g, quantile(g, g.Sigmoid(y), p!))
+      const lnU = logOf(g, quantile(g, sigmoid(g, y), p!))
+      const lnRest = logOf(g, quantile(g, sigmoid(g, g.Neg(y)), p!, 'high'))
       return g.Sub(lnU, lnRest)
     },
   },
 }
 
-/** The least and the greatest probability that count: float32 has digits down to 2^-126 near 0, and 2^-23 near 1. */
-const [least, greatest] = [2 ** -120, 1 - 2 ** -23]
+/** 1 / (1 + exp(-b)) with digits where it is near 0: ONNX Runtime's own Sigmoid is good to some 1e-7 of one. Powers of 60 are finite in float32. */
+const sigmoid = (g: Builder, b: Value): Value => g.Div(1, g.Add(1, g.Exp(g.Neg(g.Clip(b, -60, 60)))))
 
-/** ln v and ln(1 - v). */
-function logits(g: Builder, v: Value): readonly [Value, Value] {
-  const inside = g.Clip(v, least, greatest)
-  return [g.Log(inside), g.Log(g.Sub(1, inside))]
-}
+/** The least probability that counts: float32 has digits down to 2^-126. */
+const least = 2 ** -120
+
+const logOf = (g: Builder, probability: Value): Value => g.Log(g.Clip(probability, least, 1))
 
 /** One coupling layer: the passing half goes through unchanged and moves the other. */
 export type Coupling = {

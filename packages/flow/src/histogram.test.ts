@@ -32,6 +32,19 @@ describe('a histogram on [0, 1]', () => {
     close(on(on(at, distribution), quantile), at)
   })
 
+  it('says the same from its high end', () => {
+    const at = [0, 0.1, 0.4, 0.75, 0.999, 1]
+    const rest = at.map((u) => 1 - u)
+    close(
+      on(rest, (g, u, p) => distribution(g, u, p, 'high')),
+      on(at, distribution).map((v) => 1 - v),
+    )
+    close(
+      on(rest, (g, v, p) => quantile(g, v, p, 'high')),
+      on(at, quantile).map((u) => 1 - u),
+    )
+  })
+
   it('has the slope of its distribution function as density, its ends included', () => {
     close(on([0, 0.2, 0.4, 0.9, 1], logDensity), [1.5, 1.5, 0.375, 1.125, 1.125].map(Math.log))
   })

@@ -5,10 +5,16 @@ import type { Builder, Value } from '@niceflow/graph'
  * "Neural importance sampling", section 4.1). Values are [batch, d]; the bins' masses p, which sum to one, [batch, d, K] or [1, 1, K].
  */
 
-/** F(u) = sum_k p_k clip(K u - k, 0, 1), k = 0, ..., K - 1. */
-export function distribution(g: Builder, u: Value, masses: Value): Value {
+/** The end of [0, 1] that a value is a distance from: near 1 the distance from there has the digits that float32 has not for the value. */
+type End = 'low' | 'high'
+
+/** How many bins lie between bin k of K and an end. */
+const place: Readonly<Record<End, (k: number, bins: number) => number>> = { low: (k) => k, high: (k, bins) => bins - 1 - k }
+
+/** F(u) = sum_k p_k clip(K u - k, 0, 1), k = 0, ..., K - 1; from the high end, 1 - F(1 - u). */
+export function distribution(g: Builder, u: Value, masses: Value, end: End = 'low'): Value {
   const bins = binsOf(masses)
-  const filled = g.Clip(g.Sub(g.Unsqueeze(g.Mul(u, bins), [2]), numbers(g, bins)), 0, 1)
+  const filled = g.Clip(g.Sub(g.Unsqueeze(g.Mul(u, bins), [2]), numbers(g, bins, place[end])), 0, 1)
   return sumOverBins(g, g.Mul(filled, masses))
 }
 
@@ -21,12 +27,13 @@ export function logDensity(g: Builder, u: Value, masses: Value): Value {
   return g.Add(g.Log(sumOverBins(g, g.Mul(own, masses))), Math.log(bins))
 }
 
-/** F^-1(v) = 1/K sum_k clip((v - P_k) / p_k, 0, 1), P_k = sum_{j < k} p_j. */
-export function quantile(g: Builder, v: Value, masses: Value): Value {
+/** F^-1(v) = 1/K sum_k clip((v - P_k) / p_k, 0, 1), P_k = sum_{j < k} p_j; from the high end, 1 - F^-1(1 - v). */
+export function quantile(g: Builder, v: Value, masses: Value, end: End = 'low'): Value {
   const bins = binsOf(masses)
-  const earlier = Array.from({ length: bins * bins }, (_, i) => Number(Math.floor(i / bins) < i % bins))
-  const below = g.MatMul(masses, g.Reshape(g.Cast(earlier, { to: 'float32' }), [bins, bins]))
-  return g.Mul(sumOverBins(g, g.Clip(g.Div(g.Sub(g.Unsqueeze(v, [2]), below), masses), 0, 1)), 1 / bins)
+  const at = (k: number): number => place[end](k, bins)
+  const nearer = Array.from({ length: bins * bins }, (_, i) => Number(at(Math.floor(i / bins)) < at(i % bins)))
+  const between = g.MatMul(masses, g.Reshape(g.Cast(nearer, { to: 'float32' }), [bins, bins]))
+  return g.Mul(sumOverBins(g, g.Clip(g.Div(g.Sub(g.Unsqueeze(v, [2]), between), masses), 0, 1)), 1 / bins)
 }
 
 /** The least mass of a bin, of one in all: a value in a lighter one would share so few float32 numbers with it that the inverse lost its digits. */
@@ -65,9 +72,9 @@ export function equalMassWidths(cells: Float64Array, bins: number): Float32Array
 
 const binsOf = (masses: Value): number => masses.dims.at(-1) as number
 
-const numbers = (g: Builder, bins: number): Value =>
+const numbers = (g: Builder, bins: number, of: (k: number, bins: number) => number = place.low): Value =>
   g.Cast(
-    Array.from({ length: bins }, (_, k) => k),
+    Array.from({ length: bins }, (_, k) => of(k, bins)),
     { to: 'float32' },
   )
 

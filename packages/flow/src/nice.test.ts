@@ -134,7 +134,7 @@ describe('a density in two dimensions', () => {
   /** Where bins meet a logit the jumps are larger, and the error is hundredths. */
   const equalisedWithin = 0.05
   const couplings = 2
-  const drawn = uniform(streamKey(6, 'probe'), 2 * squares ** 2)
+  const drawn = uniform(streamKey(6, 'probe', 0), 2 * squares ** 2)
   const plane = Float64Array.from(
     drawn,
     (u, i) => ((i % 2 === 0 ? Math.floor(i / 2 / squares) : (i >> 1) % squares) - squares / 2 + u) * side,
