@@ -46,7 +46,7 @@ test('a bundle is exported with its card, its samples, its calibration and its p
 test('eval measures a split; that of validation is what training measured', async () => {
   const { state } = await readRun(path('run'))
   const { logLikelihood } = await answer<{ logLikelihood: { mean: number } }>(
-    ['eval', path('digits'), '--dataset', 'mnist', '--split', 'validation', ...threads],
+    ['eval', path('digits'), '--dataset', 'mnist', '--split', 'validation', '--draws', '1', ...threads],
     niceflowHere,
   )
   /** Two graphs of the same flow add float32 terms in different orders. */
@@ -76,7 +76,7 @@ test('eval --record keeps the figure in the manifest and the card, and the bundl
   expect(manifestOf('recorded').evaluation).toEqual({ split: 'test', examples: 10_000, draws: 4, seed: 0, logLikelihood, bitsPerDim })
   const card = readFileSync(path('recorded', 'README.md'), 'utf8')
   expect(card).toContain(
-    `| 10,000 test | ${logLikelihood.mean.toFixed(2)} ± ${logLikelihood.standardError.toFixed(2)} | ${bitsPerDim.toFixed(3)} |`,
+    `| 10,000 test, 4 draws each | ${logLikelihood.mean.toFixed(2)} ± ${logLikelihood.standardError.toFixed(2)} | ${bitsPerDim.toFixed(3)} |`,
   )
   expect(card).toContain('a density on [0, 1]^784')
   expect(card).toMatch(/niceflow train --dataset=mnist --out=RUN --limit=1200 --seed=0 --preset=pytorch .*--mid-dim=16/)

@@ -59,7 +59,8 @@ test('the card and the answer to people show it', async () => {
 
 test('eval, score, sample and verify take a variant, the default if they are told none', async () => {
   type Evaluated = { dtype: string; logLikelihood: { mean: number } }
-  const evaluate = (...more: string[]) => here<Evaluated>('eval', path('small'), '--dataset', 'mnist', '--split', 'validation', ...more)
+  const evaluate = (...more: string[]) =>
+    here<Evaluated>('eval', path('small'), '--dataset', 'mnist', '--split', 'validation', '--draws', '1', ...more)
   const [fp16, q8] = [await evaluate(), await evaluate('--dtype', 'q8')]
   expect([fp16.dtype, q8.dtype]).toEqual(['fp16', 'q8'])
   const { nats } = exported.storageCost
