@@ -5,7 +5,7 @@ import { loadFlow } from '@niceflow/runtime-node'
 import { expect, test } from 'vitest'
 import { exportBundle } from './bundle.ts'
 import type { Run } from './run.ts'
-import { temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
+import { histograms, temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
 import { type TrainOptions, train } from './train.ts'
 import { asTrainingData, dataFacts, dataWarnings } from './training-data.ts'
 
@@ -69,7 +69,7 @@ async function fitted(
   return { run, warnings, scores: [...logLikelihood] }
 }
 
-test.each(models)('constant pixels are learnt as the noise within their cells: %j', async (model) => {
+test.each([...models, histograms.flow])('constant pixels are learnt as the noise within their cells: %j', async (model) => {
   const { run, warnings, scores } = await fitted(constantColumns('uint8', [0, 255, 7]), model)
   expect(warnings).toEqual([])
   const { history } = run.state

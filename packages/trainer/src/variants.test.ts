@@ -6,18 +6,24 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { exportBundle } from './bundle.ts'
 import { float32, type OptimizedModel, readOptimized } from './optimized.fixture.ts'
 import type { Run } from './run.ts'
-import { contentsOf, temporaryFolder, tinyOptions, tinyRecipe, toyImages, toyRows } from './tiny.fixture.ts'
+import { contentsOf, histograms, temporaryFolder, tinyOptions, tinyRecipe, toyImages, toyRows } from './tiny.fixture.ts'
 import { train } from './train.ts'
 import { verifyBundle } from './verify.ts'
 
 let run: Run
+let ofHistograms: Run
 beforeAll(async () => {
   run = await train({ ...tinyOptions(), data: toyImages(300) })
+  ofHistograms = await train({ ...tinyOptions(histograms), data: toyImages(300) })
 })
 
 const x = toyRows(200, 4, 5)
 
 async function bundle(...dtypes: StorageType[]): Promise<string> {
+  return bundleOf(run, dtypes)
+}
+
+async function bundleOf(run: Run, dtypes: readonly StorageType[]): Promise<string> {
   const folder = join(temporaryFolder(), 'toy')
   await exportBundle(run, folder, { dtypes })
   return folder
@@ -94,7 +100,8 @@ describe('every variant', () => {
 })
 
 describe('what a default session makes of a variant', () => {
-  const products = tinyRecipe.flow.couplings * (tinyRecipe.flow.hiddenLayers + 1)
+  const { couplings, hiddenLayers } = tinyRecipe.flow
+  const products = couplings * (hiddenLayers + 1)
 
   async function optimized(model: string): Promise<OptimizedModel> {
     const path = join(temporaryFolder(), 'optimized.onnx')
@@ -103,13 +110,19 @@ describe('what a default session makes of a variant', () => {
     return readOptimized(readFileSync(path))
   }
 
-  test.each(['encoder', 'decoder'])('the %s of each is that of fp32: products of float32 by constants of float32', async (graph) => {
-    const folder = await bundle('fp32', 'fp16', 'q8')
+  test.each([
+    ['encoder', 'an additive flow', () => run, products],
+    ['decoder', 'an additive flow', () => run, products],
+    ['encoder', 'histograms', () => ofHistograms, products],
+    // The masses of earlier bins are summed by a product from either end.
+    ['decoder', 'histograms', () => ofHistograms, products + 2 * couplings],
+  ])('the %s of each is that of fp32 (%s): products of float32 by constants of float32', async (graph, _, runOf, count) => {
+    const folder = await bundleOf(runOf(), ['fp32', 'fp16', 'q8'])
     const operators: string[][] = []
     for (const suffix of ['', '_fp16', '_q8']) {
       const { nodes, constants } = await optimized(join(folder, `${graph}${suffix}.onnx`))
       const multiplying = nodes.filter(({ op }) => /Gemm|MatMul|Quant|QLinear|Integer/.test(op))
-      expect(multiplying).toHaveLength(products)
+      expect(multiplying).toHaveLength(count)
       for (const { op, inputs } of multiplying) {
         expect(['Gemm', 'FusedGemm', 'MatMul']).toContain(op)
         expect(constants[inputs[1]!]).toBe(float32)
