@@ -12,7 +12,7 @@ import {
   trainingRows,
   untrained,
 } from './benchmark-training.ts'
-import { presets } from './config.ts'
+import { presets } from './presets.ts'
 import type { TrainingData } from './training-data.ts'
 
 /** A figure beside the peak measured in turns with it. `ofPeak` counts matrix products only as work. */

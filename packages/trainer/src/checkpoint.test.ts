@@ -16,8 +16,8 @@ import {
   writeCheckpoint,
   writeLast,
 } from './checkpoint.ts'
-import { presets } from './config.ts'
 import { stoppedAt, withBadSector } from './faults.fixture.ts'
+import { presets } from './presets.ts'
 import { temporaryFolder } from './tiny.fixture.ts'
 
 const state = (epoch: number): RunState => ({

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { presets, type RecipeFile, readRecipeFile, resolveRecipe } from './config.ts'
+import { type RecipeFile, readRecipeFile, resolveRecipe } from './config.ts'
+import { presets } from './presets.ts'
 import { temporaryFolder } from './tiny.fixture.ts'
 
 test.each(Object.entries(presets))('preset %s is a valid recipe, and what is left out is its own', (_, preset) => {

@@ -8,6 +8,7 @@ export { ensureFolder, exists, temporaryName, WriteError, writeAtomic } from './
 export type { SnapshotOptions, TrainProgress } from './fit.ts'
 export { readHistory, type TimedEpoch } from './history.ts'
 export { LockedError } from './lock.ts'
+export * from './presets.ts'
 export { type Run, readRun, runSamples, scratchBundle } from './run.ts'
 export { type TrainOptions, train } from './train.ts'
 export type { DataFacts, TrainingData } from './training-data.ts'

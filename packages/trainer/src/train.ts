@@ -14,10 +14,11 @@ import {
 } from '@niceflow/flow'
 import type { Session } from '@niceflow/runtime'
 import { type NodeDevice, openSession } from '@niceflow/runtime-node'
-import { defaultPreset, optimizerOf, type PartialRecipe, type PresetName, presets, type Recipe, resolveRecipe } from './config.ts'
+import { optimizerOf, type PartialRecipe, type Recipe, resolveRecipe } from './config.ts'
 import { fitFlow, isFinished, type SnapshotOptions, type TrainProgress } from './fit.ts'
 import { measureMoments } from './moments.ts'
 import { type OpenedRun, openRun } from './open-run.ts'
+import { defaultPreset, type PresetName, presets } from './presets.ts'
 import type { Run } from './run.ts'
 import { asTrainingData, dataFacts, dataWarnings, imageShiftOf, type TrainingData } from './training-data.ts'
 
