@@ -5,6 +5,7 @@ import { openSession } from '@niceflow/runtime-node'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Engine, TrainingState } from './engine.ts'
 import { onnxRuntimeEngine } from './onnxruntime.ts'
+import { scalarsOf } from './steps.ts'
 
 /** Four float32 steps of a small flow against float64: rounding of 1e-7 on log-likelihoods of some ten nats, through Adam's quotients. */
 const float32Tolerance = 1e-3
@@ -33,26 +34,17 @@ const values = await initialize(flow.parameters, 7, async () => moments)
 const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, values[name] ?? tensor('float32', dims)]))
 const constants: ParameterValues = Object.fromEntries(Object.entries(values).filter(([name]) => !arrays[name]))
 const start: TrainingState = { step: 0, arrays }
-const engine: Engine = await onnxRuntimeEngine(flow, optimizer, constants, (model) => openSession(model, { device: 'cpu' }))
+const engine: Engine = await onnxRuntimeEngine({ flow, optimizer, constants }, (model) => openSession(model, { device: 'cpu' }))
 
 afterAll(() => engine.dispose())
 
 describe('the onnxruntime engine', () => {
   it('takes the steps that the float64 reference takes', async () => {
-    const { state, logLikelihood } = await engine.train(start, { x, learningRates })
-    const columns = learningRates.map((rate, k) => optimizer.scalarsAt(k + 1, rate))
-    const scalars = optimizer.scalars.map(
-      (name, i) =>
-        [
-          name,
-          tensor(
-            'float32',
-            [steps],
-            Float32Array.from(columns, (row) => row[i]!),
-          ),
-        ] as const,
-    )
-    const reference = evaluate(trainingGraph(flow, optimizer), { x, ...Object.fromEntries(scalars), ...constants, ...arrays })
+    await engine.load(start)
+    const logLikelihood = await engine.train({ x, learningRates })
+    const state = await engine.state()
+    const scalars = scalarsOf(optimizer, 0, { x, learningRates })
+    const reference = evaluate(trainingGraph(flow, optimizer), { x, ...scalars, ...constants, ...arrays })
     expect(largest(logLikelihood, reference.log_likelihood!.data)).toBeLessThan(float32Tolerance)
     for (const [name, { data }] of Object.entries(state.arrays)) {
       expect(largest(data, reference[`next/${name}`]!.data), name).toBeLessThan(float32Tolerance)
@@ -61,25 +53,37 @@ describe('the onnxruntime engine', () => {
   })
 
   it('gives the same bits in one run of four steps and in four runs of one', async () => {
-    const together = await engine.train(start, { x, learningRates })
-    let state = start
+    await engine.load(start)
+    const together = { logLikelihood: await engine.train({ x, learningRates }), state: await engine.state() }
+    await engine.load(start)
     const nats: number[] = []
     for (let k = 0; k < steps; k++) {
-      const result = await engine.train(state, { x: rows(x, k, k + 1), learningRates: [learningRates[k]!] })
-      state = result.state
-      nats.push(...result.logLikelihood)
+      nats.push(...(await engine.train({ x: rows(x, k, k + 1), learningRates: [learningRates[k]!] })))
     }
     expect(nats).toEqual([...together.logLikelihood])
-    expect(state).toEqual(together.state)
+    expect(await engine.state()).toEqual(together.state)
   })
 
-  it('scores rows with the parameters it is given, and leaves a state that it is given as it was', async () => {
+  it('scores rows with the parameters that it holds, and leaves a state that it gave or was given as it was', async () => {
     const before = Object.fromEntries(Object.entries(start.arrays).map(([name, { data }]) => [name, data.slice()]))
-    const { state } = await engine.train(start, { x, learningRates })
     const examples: Tensor<'float32'> = tensor('float32', [batch, config.dim], x.data.slice(0, batch * config.dim))
-    const [first, trained] = [await engine.logLikelihood(start.arrays, examples), await engine.logLikelihood(state.arrays, examples)]
-    expect(mean(trained)).toBeGreaterThan(mean(first))
-    for (const [name, data] of Object.entries(before)) expect(start.arrays[name]!.data).toEqual(data)
+    await engine.load(start)
+    const given = await engine.state()
+    const first = await engine.logLikelihood(examples)
+    await engine.train({ x, learningRates })
+    expect(mean(await engine.logLikelihood(examples))).toBeGreaterThan(mean(first))
+    for (const [name, data] of Object.entries(before)) {
+      expect(start.arrays[name]!.data).toEqual(data)
+      expect(given.arrays[name]!.data).toEqual(data)
+    }
+  })
+
+  it('refuses to train before it was given a state, and learning rates that are not one a step', async () => {
+    const empty = await onnxRuntimeEngine({ flow, optimizer, constants }, (model) => openSession(model, { device: 'cpu' }))
+    await expect(empty.train({ x, learningRates })).rejects.toThrow('state of the engine')
+    await empty.dispose()
+    await engine.load(start)
+    await expect(engine.train({ x, learningRates: [1e-3] })).rejects.toThrow('one for each of 4 steps')
   })
 })
 

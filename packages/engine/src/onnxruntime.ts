@@ -1,73 +1,45 @@
-import { InvalidValueError, type Tensor, tensor } from '@niceflow/core'
-import {
-  evaluationGraph,
-  type Flow,
-  nextName,
-  type Optimizer,
-  type ParameterValues,
-  ports,
-  stateArrays,
-  type TrainingGraphOptions,
-  trainingGraph,
-} from '@niceflow/flow'
+import type { Tensor } from '@niceflow/core'
+import { evaluationGraph, nextName, parametersOf, ports, stateArrays, trainingGraph } from '@niceflow/flow'
 import { encodeModel, type Graph } from '@niceflow/graph'
 import type { Session } from '@niceflow/runtime'
-import type { Engine, TrainingRun, TrainingState } from './engine.ts'
+import type { Engine, EngineModel, TrainingState } from './engine.ts'
+import { loaded, scalarsOf } from './steps.ts'
 
 /** Opens a model's bytes as a session; the host (Node, a browser) brings it, and knows the device. */
 export type OpenSession = (model: Uint8Array, use: 'training' | 'evaluation') => Promise<Session>
 
-/**
- * Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`.
- * Non-trainable parameters are given once, in `constants`.
- */
-export async function onnxRuntimeEngine(
-  flow: Flow,
-  optimizer: Optimizer,
-  constants: ParameterValues,
-  openSession: OpenSession,
-  options: TrainingGraphOptions = {},
-): Promise<Engine> {
+/** Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`. */
+export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSession): Promise<Engine> {
+  const { flow, optimizer, constants, dropout = 0 } = model
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
-  const training = await open(trainingGraph(flow, optimizer, options), 'training')
+  const training = await open(trainingGraph(flow, optimizer, { dropout }), 'training')
   const evaluation = await open(evaluationGraph(flow), 'evaluation').catch(async (error: unknown) => {
     await training.dispose()
     throw error
   })
   const arrays = stateArrays(flow, optimizer)
-
-  const train = async (state: TrainingState, { x, learningRates, draws }: TrainingRun): ReturnType<Engine['train']> => {
-    const steps = learningRates.length
-    if (x.dims[0] !== steps)
-      throw new InvalidValueError({ what: 'learning rates', expected: `one for each of ${x.dims[0]} steps`, got: steps })
-    const columns = Array.from({ length: steps }, (_, k) => optimizer.scalarsAt(state.step + k + 1, learningRates[k]!))
-    const scalars = optimizer.scalars.map(
-      (name, i) =>
-        [
-          name,
-          tensor(
-            'float32',
-            [steps],
-            Float32Array.from(columns, (column) => column[i]!),
-          ),
-        ] as const,
-    )
-    const outputs = await training.run(
-      usedBy(training, { [ports.data]: x, ...draws, ...Object.fromEntries(scalars), ...constants, ...state.arrays }),
-    )
-    const next = arrays.map(({ name }) => [name, outputs[nextName(name)] as Tensor<'float32'>] as const)
-    return {
-      state: { step: state.step + steps, arrays: Object.fromEntries(next) },
-      logLikelihood: outputs[ports.logLikelihood]!.data as Float32Array,
-    }
-  }
+  let held: TrainingState | undefined
 
   return {
     name: 'onnxruntime',
     device: training.device,
-    train,
-    logLikelihood: async (parameters, x) => {
-      const outputs = await evaluation.run(usedBy(evaluation, { [ports.data]: x, ...constants, ...parameters }))
+    load: async (state) => {
+      held = state
+    },
+    train: async (run) => {
+      const { step, arrays: before } = loaded(held)
+      const { x, draws, learningRates } = run
+      const outputs = await training.run(
+        usedBy(training, { [ports.data]: x, ...draws, ...scalarsOf(optimizer, step, run), ...constants, ...before }),
+      )
+      const next = arrays.map(({ name }) => [name, outputs[nextName(name)] as Tensor<'float32'>] as const)
+      held = { step: step + learningRates.length, arrays: Object.fromEntries(next) }
+      return outputs[ports.logLikelihood]!.data as Float32Array
+    },
+    state: async () => loaded(held),
+    logLikelihood: async (x) => {
+      const parameters = parametersOf(flow, optimizer, loaded(held).arrays, constants)
+      const outputs = await evaluation.run(usedBy(evaluation, { [ports.data]: x, ...parameters }))
       return outputs[ports.logLikelihood]!.data as Float32Array
     },
     dispose: async () => {

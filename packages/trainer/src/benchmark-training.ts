@@ -1,6 +1,6 @@
 import { pixelLevels, tensor } from '@niceflow/core'
 import { batches } from '@niceflow/data'
-import { onnxRuntimeEngine, type TrainingState } from '@niceflow/engine'
+import { onnxRuntimeEngine } from '@niceflow/engine'
 import { type Flow, initialize, nice, type ParameterValues, trainingGraph } from '@niceflow/flow'
 import { type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
@@ -65,10 +65,11 @@ export async function measureTraining(
   const { flow, parameters } = await untrained(recipe)
   const optimizer = optimizerOf(recipe.training)
   const { arrays, constants } = startFrom(flow, optimizer, parameters)
-  const engine = await onnxRuntimeEngine(flow, optimizer, constants, (bytes, use) =>
+  const engine = await onnxRuntimeEngine({ flow, optimizer, constants }, (bytes, use) =>
     openSession(bytes, { ...options, ...trainingSession[use] }),
   )
-  let state: TrainingState = { step: 0, arrays }
+  await engine.load({ step: 0, arrays })
+  let done = 0
   const figures: TrainingFigure[] = []
   let memory: TrainingMemory | undefined
   let peakMemoryMiB = 0
@@ -87,18 +88,19 @@ export async function measureTraining(
         x = tensor('float32', [steps, batch, flow.config.dim], result)
       }
       const train = async (): Promise<void> => {
-        state = (await engine.train(state, { x, learningRates: new Float64Array(steps).fill(recipe.training.learningRate) })).state
+        await engine.train({ x, learningRates: new Float64Array(steps).fill(recipe.training.learningRate) })
+        done += steps
         resident.push(process.memoryUsage.rss() / 2 ** 20)
       }
       const figure = await inTurns(await openPeak(batch, flopsPerRun, open), repeats, train, prepare)
       const msPerStep = (figure.seconds * 1000) / steps
       figures.push({ model, msPerStep, msPerBatch: median(making), ...rates(batch, flopsPerStep, msPerStep, figure.peakGflops) })
       if (memory) continue
-      while (state.step * batch < memoryEpochs * data.examples.dims[0]!) {
+      while (done * batch < memoryEpochs * data.examples.dims[0]!) {
         await prepare()
         await train()
       }
-      memory = { model, batch, steps: state.step, residentMiB: mostInHalves(resident) }
+      memory = { model, batch, steps: done, residentMiB: mostInHalves(resident) }
       peakMemoryMiB = process.resourceUsage().maxRSS / 1024
     }
   } finally {

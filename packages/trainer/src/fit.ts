@@ -111,8 +111,9 @@ export async function fitFlow({
   const steps = training.epochs * stepsPerEpoch
   const fitted = ({ arrays }: TrainingState): ParameterValues => parametersOf(flow, optimizer, arrays, constants)
 
-  let state = start
-  let run: RunState = begun?.state ?? {
+  await engine.load(start)
+  let step = start.step
+  let run: RunState = (begun && { ...begun.state, engine: enginesOf(begun.state.engine, engine.name) }) ?? {
     formatVersion: 1,
     recipe,
     data: dataFacts(data),
@@ -122,7 +123,7 @@ export async function fitFlow({
     history: [],
     best: { epoch: 0, validation: null },
   }
-  let best = begun?.parameters ?? fitted(state)
+  let best = begun?.parameters ?? fitted(start)
   const first = run.epoch + 1
   const timings = await knownTimings(out, run.epoch)
   const clock = stopwatch()
@@ -149,31 +150,32 @@ export async function fitFlow({
       range,
       imageShift: run.epoch < training.epochs - training.plainEpochs ? imageShift : undefined,
     })) {
-      const learningRates = Float64Array.from({ length: count }, (_, k) => learningRateAt(state.step + k, stepsPerEpoch, training))
+      const learningRates = Float64Array.from({ length: count }, (_, k) => learningRateAt(step + k, stepsPerEpoch, training))
       const { seed, dropout } = training
-      const draws = dropout > 0 ? dropoutDraws(flow.config, { seed, step: state.step, steps: count, batch }) : {}
-      const result = await engine.train(state, { x: tensor('float32', [count, batch, dim], x), learningRates, draws })
-      const broken = result.logLikelihood.findIndex((nats) => !Number.isFinite(nats))
-      if (broken >= 0) throw diverged(`the log-likelihood of step ${state.step + broken + 1} is ${result.logLikelihood[broken]}`, kept)
-      state = result.state
-      sum += batch * result.logLikelihood.reduce((total, nats) => total + nats, 0)
+      const draws = dropout > 0 ? dropoutDraws(flow.config, { seed, step, steps: count, batch }) : {}
+      const logLikelihood = await engine.train({ x: tensor('float32', [count, batch, dim], x), learningRates, draws })
+      const broken = logLikelihood.findIndex((nats) => !Number.isFinite(nats))
+      if (broken >= 0) throw diverged(`the log-likelihood of step ${step + broken + 1} is ${logLikelihood[broken]}`, kept)
+      step += count
+      sum += batch * logLikelihood.reduce((total, nats) => total + nats, 0)
       seen += batch * count
       const imagesPerSecond = seen / (clock() - begin)
-      const secondsLeft = ((steps - state.step) * training.batchSize) / imagesPerSecond
-      onProgress?.({ kind: 'steps', epoch, step: state.step, steps, logLikelihood: sum / seen, imagesPerSecond, secondsLeft })
+      const secondsLeft = ((steps - step) * training.batchSize) / imagesPerSecond
+      onProgress?.({ kind: 'steps', epoch, step, steps, logLikelihood: sum / seen, imagesPerSecond, secondsLeft })
       await breathe()
       if (signal?.aborted) throw stopped(kept)
     }
     const imagesPerSecond = seen / (clock() - begin)
-    const validation = await validate(engine, fitted(state), data, split.validation, recipe)
+    const validation = await validate(engine, data, split.validation, recipe)
     if (validation !== null && !Number.isFinite(validation)) {
       throw diverged(`the log-likelihood of held-out examples after epoch ${epoch} is ${validation}`, kept)
     }
+    const state = await engine.state()
     const broken = validation === null ? brokenArray(state) : undefined
     if (broken !== undefined) throw diverged(`array "${broken}" after epoch ${epoch} holds what is no finite number`, kept)
-    const record = { epoch, training: sum / seen, validation, learningRate: learningRateAt(state.step - 1, stepsPerEpoch, training) }
+    const record = { epoch, training: sum / seen, validation, learningRate: learningRateAt(step - 1, stepsPerEpoch, training) }
     const improved = validation === null || run.best.validation === null || validation > run.best.validation
-    run = { ...run, epoch, step: state.step, history: [...run.history, record], best: improved ? { epoch, validation } : run.best }
+    run = { ...run, epoch, step, history: [...run.history, record], best: improved ? { epoch, validation } : run.best }
     if (improved) best = fitted(state)
     if (out !== undefined) {
       if (epoch === first) await beforeFirstWrite?.()
@@ -187,6 +189,11 @@ export async function fitFlow({
     onProgress?.({ kind: 'epoch', record, best: improved, imagesPerSecond, seconds: clock() })
   }
   return { state: run, parameters: best }
+}
+
+/** The engines that a run has had, each once. */
+function enginesOf(earlier: string, name: string): string {
+  return [...new Set([...earlier.split(', '), name])].join(', ')
 }
 
 /** Keeps one epoch's weights beside the best, and removes the oldest of those that are one too many. */
@@ -207,19 +214,13 @@ export function isFinished({ recipe: { training }, epoch, best }: RunState): boo
 }
 
 /** Mean log-likelihood of the held-out examples, each dequantised as at every other epoch; null where none are held out. */
-async function validate(
-  engine: Engine,
-  parameters: ParameterValues,
-  data: TrainingData,
-  indices: Uint32Array,
-  { training, flow }: Recipe,
-): Promise<number | null> {
+async function validate(engine: Engine, data: TrainingData, indices: Uint32Array, { training, flow }: Recipe): Promise<number | null> {
   if (indices.length === 0) return null
   let sum = 0
   for (let at = 0; at < indices.length; at += validationBatch) {
     const taken = indices.subarray(at, at + validationBatch)
     const x = dequantize(data.examples, taken, { seed: training.seed, draw: 0, range: flow.dataRange })
-    const scores = await engine.logLikelihood(parameters, tensor('float32', [taken.length, flow.dim], x))
+    const scores = await engine.logLikelihood(tensor('float32', [taken.length, flow.dim], x))
     sum += scores.reduce((total, nats) => total + nats, 0)
   }
   return sum / indices.length

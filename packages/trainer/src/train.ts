@@ -81,7 +81,7 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
       measureMoments({ flow, data, indices: split.train, seed: recipe.training.seed, imageShift, steps, values, open }),
     ))
   const { arrays, constants } = startFrom(flow, optimizer, initial)
-  const engine = await onnxRuntimeEngine(flow, optimizer, constants, open, { dropout: recipe.training.dropout })
+  const engine = await onnxRuntimeEngine({ flow, optimizer, constants, dropout: recipe.training.dropout }, open)
   try {
     return await fitFlow({
       ...options,
