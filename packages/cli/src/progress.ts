@@ -60,7 +60,8 @@ export function trainProgress(): { readonly onProgress: (progress: TrainProgress
     switch (progress.kind) {
       case 'start':
         epochs = progress.recipe.training.epochs
-        note(`training on ${number(progress.examples)} examples, ${number(progress.heldOut)} held out, on ${progress.device}`)
+        note(`training on ${number(progress.examples)} examples, ${number(progress.heldOut)} held out`)
+        note(`engine: ${progress.engine} on ${progress.device}${progress.why === undefined ? '' : ` (${progress.why})`}`)
         break
       case 'warning':
         bar.stop()

@@ -32,12 +32,14 @@ test('the answer is one JSON object on stdout, and stderr has a line an epoch', 
     best: { epoch: 3, validation: expect.any(Number) },
     logLikelihood: expect.any(Number),
     range: [0, 1],
+    engine: 'onnxruntime',
     device: 'cpu',
     seconds: expect.any(Number),
     seed: 0,
   })
   expect(whole.stderr.split('\n')).toEqual([
-    'training on 800 examples, 400 held out, on cpu',
+    'training on 800 examples, 400 held out',
+    expect.stringMatching(/^engine: onnxruntime on cpu \(tfjs on cuda: .+; onnxruntime on cuda: .+\)$/),
     ...[1, 2, 3].map((epoch) =>
       expect.stringMatching(
         new RegExp(`^epoch ${epoch}/3: -?[\\d.]+ nats, held out -?[\\d.]+ \\(best\\), [\\d,]+ images/s, [\\d.]+ s left$`),

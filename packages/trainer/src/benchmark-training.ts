@@ -4,12 +4,12 @@ import { onnxRuntimeEngine } from '@niceflow/engine'
 import { type Flow, initialize, nice, type ParameterValues, trainingGraph } from '@niceflow/flow'
 import { type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
-import { openSession } from '@niceflow/runtime-node'
 import type { BenchmarkOptions, Figure } from './benchmark.ts'
 import { inTurns, median, openPeak, rates, timed } from './benchmark-peak.ts'
 import { optimizerOf, type Recipe } from './config.ts'
+import { trainingSessions } from './make-engine.ts'
 import { type PresetName, presets } from './presets.ts'
-import { startFrom, trainingSession } from './train.ts'
+import { startFrom } from './train.ts'
 import type { TrainingData } from './training-data.ts'
 
 /** A training step of a preset's model and recipe. */
@@ -65,9 +65,7 @@ export async function measureTraining(
   const { flow, parameters } = await untrained(recipe)
   const optimizer = optimizerOf(recipe.training)
   const { arrays, constants } = startFrom(flow, optimizer, parameters)
-  const engine = await onnxRuntimeEngine({ flow, optimizer, constants }, (bytes, use) =>
-    openSession(bytes, { ...options, ...trainingSession[use] }),
-  )
+  const engine = await onnxRuntimeEngine({ flow, optimizer, constants }, trainingSessions(options))
   await engine.load({ step: 0, arrays })
   let done = 0
   const figures: TrainingFigure[] = []

@@ -6,6 +6,7 @@ it('exports these names and no others', () => {
     [
       "CheckpointError",
       "DivergedError",
+      "EngineError",
       "LockedError",
       "StoppedError",
       "VerificationError",
@@ -14,6 +15,7 @@ it('exports these names and no others', () => {
       "benchmark",
       "calibrate",
       "defaultPreset",
+      "engineNames",
       "ensureFolder",
       "exists",
       "exportBundle",

@@ -26,7 +26,11 @@ export type TrainProgress =
   | {
       readonly kind: 'start'
       readonly recipe: Recipe
+      /** What trains, and on what. */
+      readonly engine: string
       readonly device: Device
+      /** Why this engine and device, where there was a choice. */
+      readonly why: string | undefined
       readonly examples: number
       readonly heldOut: number
       readonly epoch: number
@@ -66,6 +70,7 @@ export type FitOptions = {
   readonly flow: Flow
   readonly optimizer: Optimizer
   readonly engine: Engine
+  readonly why?: string | undefined
   /** Parameters that training does not change. */
   readonly constants: ParameterValues
   readonly split: { readonly train: Uint32Array; readonly validation: Uint32Array }
@@ -94,6 +99,7 @@ export async function fitFlow({
   flow,
   optimizer,
   engine,
+  why,
   constants,
   split,
   imageShift,
@@ -130,7 +136,9 @@ export async function fitFlow({
   onProgress?.({
     kind: 'start',
     recipe,
+    engine: engine.name,
     device: engine.device,
+    why,
     examples: split.train.length,
     heldOut: split.validation.length,
     epoch: run.epoch,

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts'
 import { asPlainUser } from './faults.fixture.ts'
 import type { TrainProgress } from './fit.ts'
@@ -176,13 +176,12 @@ test('the best weights of another run are not resumed with', async () => {
 test('one process at a time trains in a folder, and a failure gives it back', async () => {
   const out = temporaryFolder()
   const first = train({ ...tinyOptions(), out })
-  const files = readdirSync(out)
+  await vi.waitFor(() => expect(readdirSync(out)).toContain(lockFile), { interval: 1 })
   await expect(train({ ...tinyOptions(), out, overwrite: true })).rejects.toMatchObject({
     name: 'LockedError',
     message: `run ${out}: process ${process.pid} is training in it`,
   })
   await first
-  expect(files).toEqual([])
   await expect(train({ ...tinyOptions(), out })).rejects.toThrow('the folder holds a run already')
   await expect(train({ ...tinyOptions({ training: { learningRate: 1e4 } }), out, overwrite: true })).rejects.toThrow('diverged')
   expect(readdirSync(out)).not.toContain(lockFile)

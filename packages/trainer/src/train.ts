@@ -1,6 +1,5 @@
 import { tensor } from '@niceflow/core'
 import { splitIndices } from '@niceflow/data'
-import { onnxRuntimeEngine } from '@niceflow/engine'
 import {
   type Flow,
   initialize,
@@ -12,17 +11,18 @@ import {
   scaleInitial,
   stateArrays,
 } from '@niceflow/flow'
-import type { Session } from '@niceflow/runtime'
-import { type NodeDevice, openSession } from '@niceflow/runtime-node'
 import { optimizerOf, type PartialRecipe, type Recipe, resolveRecipe } from './config.ts'
+import { type EngineName, type EngineOptions, engineOptions } from './engine-calls.ts'
 import { fitFlow, isFinished, type SnapshotOptions, type TrainProgress } from './fit.ts'
+import { trainingSessions } from './make-engine.ts'
 import { measureMoments } from './moments.ts'
+import { openEngine } from './open-engine.ts'
 import { type OpenedRun, openRun } from './open-run.ts'
 import { defaultPreset, type PresetName, presets } from './presets.ts'
 import type { Run } from './run.ts'
 import { asTrainingData, dataFacts, dataWarnings, imageShiftOf, type TrainingData } from './training-data.ts'
 
-export type TrainOptions = {
+export type TrainOptions = EngineOptions & {
   readonly data: TrainingData | TrainingData['examples']
   /** @default 'pytorch' */
   readonly preset?: PresetName
@@ -34,8 +34,8 @@ export type TrainOptions = {
   /** Begin again in a folder that holds a run already. */
   readonly overwrite?: boolean
   readonly snapshots?: SnapshotOptions
-  readonly device?: NodeDevice | 'auto'
-  readonly threads?: number
+  /** @default 'auto': see `openEngine` */
+  readonly engine?: EngineName | 'auto'
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: TrainProgress) => void
 }
@@ -71,9 +71,8 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
   const optimizer = optimizerOf(recipe.training)
   const imageShift = imageShiftOf(data, recipe.training)
   const split = splitIndices(data.examples.dims[0]!, recipe.training.validation, recipe.training.seed)
-  const device = { device: options.device ?? 'auto', ...(options.threads ? { threads: options.threads } : {}) } as const
-  const open = (model: Uint8Array, use: keyof typeof trainingSession): Promise<Session> =>
-    openSession(model, { ...device, ...trainingSession[use] })
+  const computing = engineOptions(options)
+  const open = trainingSessions({ ...computing, device: 'cpu' })
 
   const initial: ParameterValues =
     (begun && inOwnMemory(begun.arrays)) ??
@@ -81,7 +80,7 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
       measureMoments({ flow, data, indices: split.train, seed: recipe.training.seed, imageShift, steps, values, open }),
     ))
   const { arrays, constants } = startFrom(flow, optimizer, initial)
-  const engine = await onnxRuntimeEngine({ flow, optimizer, constants, dropout: recipe.training.dropout }, open)
+  const { engine, why } = await openEngine({ engine: options.engine ?? 'auto', ...computing, recipe, constants })
   try {
     return await fitFlow({
       ...options,
@@ -90,6 +89,7 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
       flow,
       optimizer,
       engine,
+      why,
       constants,
       split,
       imageShift,
@@ -117,9 +117,6 @@ export function startFrom(
   const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, values[name] ?? tensor('float32', dims)]))
   return { arrays, constants: Object.fromEntries(Object.entries(values).filter(([name]) => !arrays[name])) }
 }
-
-/** Moments of dead units turn denormal after some hundred steps, and denormals are slow. */
-export const trainingSession = { training: { sessionConfig: { 'session.set_denormal_as_zero': '1' } }, evaluation: {} } as const
 
 /**
  * Arrays as a run that never stopped has them: each at the start of its own memory. In a file they lie one after the other, and vectorised

@@ -6,6 +6,7 @@ import { type Dataset, loadDataset } from '@niceflow/data'
 import { flowWarnings } from '@niceflow/flow'
 import {
   defaultPreset,
+  engineNames,
   exportBundle,
   type PresetName,
   presets,
@@ -26,7 +27,7 @@ import {
 import type { Argv } from 'yargs'
 import { drawSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { type DeviceFlags, dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
+import { dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
 import { note, trainProgress, warn } from '../progress.ts'
 import { presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
 import { duration, nats, number, rangeOf, shellWord } from '../text.ts'
@@ -51,6 +52,9 @@ function withRecipeFlags<Flags>(yargs: Argv<Flags>): Argv<Flags> {
 /** What the PyTorch port fits when it is not told. */
 const defaultDataset = 'mnist'
 
+/** What trained, where anything did. */
+type Used = { readonly engine: string; readonly device: string }
+
 export const trainCommand: Command = command(
   (yargs) =>
     withRecipeFlags(deviceFlags(dataFlags(yargs)))
@@ -70,6 +74,11 @@ export const trainCommand: Command = command(
         type: 'string',
         requiresArg: true,
         describe: 'A JSON file {"preset", "dataset", "flow": {…}, "training": {…}}; flags override it',
+      })
+      .option('engine', {
+        choices: ['auto', ...engineNames] as const,
+        default: 'auto' as const,
+        describe: 'What trains; auto is tfjs where it runs on a CUDA GPU, else onnxruntime',
       })
       .option('resume', { type: 'boolean', describe: 'Go on from the last checkpoint of --out, if there is one' })
       .option('overwrite', { type: 'boolean', describe: 'Begin again where --out holds a run already' })
@@ -103,15 +112,15 @@ export const trainCommand: Command = command(
     const data = trainingData(dataset, args.limit)
     for (const warning of flowWarnings(resolveRecipe(presets[preset], config, dataset.dim).flow)) warn(warning)
 
-    let device: string | null = null
+    let used: Used | undefined
     const interruption = interruptible()
     const display = trainProgress()
     const onProgress = (progress: TrainProgress): void => {
-      if (progress.kind === 'start') device = progress.device
+      if (progress.kind === 'start') used = { engine: progress.engine, device: progress.device }
       display.onProgress(progress)
     }
     const { resume = false, overwrite = false, out, keep, sampleSize } = args
-    const drawInto = (run: Run, picture: string): Promise<void> => leaveSamples(run, picture, sampleSize, args)
+    const drawInto = (run: Run, picture: string): Promise<void> => leaveSamples(run, picture, sampleSize, args.threads)
     const run = await train({
       data,
       preset,
@@ -120,6 +129,7 @@ export const trainCommand: Command = command(
       resume,
       overwrite,
       snapshots: { onSnapshot: drawInto, ...(keep === undefined ? {} : { keep }) },
+      engine: args.engine,
       ...deviceOptions(args),
       signal: interruption.signal,
       onProgress,
@@ -135,16 +145,26 @@ export const trainCommand: Command = command(
 
     await drawInto(run, join(out, runSamples))
     const { state } = run
-    if (device === null) note(`nothing left to do: ${whyFinished(state)}`)
+    if (used === undefined) note(`nothing left to do: ${whyFinished(state)}`)
     const history = await readHistory(out)
     const seconds = history.reduce((sum, epoch) => sum + (epoch.seconds ?? 0), 0)
     const { best, recipe } = state
     const logLikelihood = best.validation ?? state.history.at(-1)!.training
     const { dataRange: range } = recipe.flow
     return {
-      json: { run: out, epochs: state.epoch, steps: state.step, best, logLikelihood, range, device, seconds, seed: recipe.training.seed },
+      json: {
+        run: out,
+        epochs: state.epoch,
+        steps: state.step,
+        best,
+        logLikelihood,
+        range,
+        ...(used ?? { engine: null, device: null }),
+        seconds,
+        seed: recipe.training.seed,
+      },
       text: [
-        `${state.epoch} epochs in ${duration(seconds)}${device === null ? '' : ` on ${device}`}`,
+        `${state.epoch} epochs in ${duration(seconds)}${used === undefined ? '' : ` by ${used.engine} on ${used.device}`}`,
         best.validation === null
           ? `training log-likelihood of the last epoch: ${nats(logLikelihood)} nats on ${rangeOf(range)}`
           : `best held-out log-likelihood: ${nats(best.validation)} nats on ${rangeOf(range)}, epoch ${number(best.epoch)}`,
@@ -168,14 +188,14 @@ function trainingData({ name, sha256, imageShape, train: examples }: Dataset, li
 }
 
 /** A picture of samples of a run's best epoch, drawn through a bundle that is gone afterwards; none of data that are no images. */
-async function leaveSamples(run: Run, picture: string, count: number, device: DeviceFlags): Promise<void> {
+async function leaveSamples(run: Run, picture: string, count: number, threads: number | undefined): Promise<void> {
   if (count === 0 || run.state.data.imageShape === null) return
   const bundle = temporaryName(join(dirname(picture), scratchBundle))
   try {
     // An earlier process of our number may have been killed while it drew.
     await rm(bundle, { recursive: true, force: true })
     await exportBundle(run, bundle)
-    const samples = await withFlow(bundle, device, (flow) => drawSamples(flow, count))
+    const samples = await withFlow(bundle, { device: 'cpu', threads }, (flow) => drawSamples(flow, count))
     if (samples) await writeAtomic(picture, samples)
   } finally {
     await rm(bundle, { recursive: true, force: true })

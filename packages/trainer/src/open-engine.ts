@@ -1,0 +1,77 @@
+import { InvalidValueError } from '@niceflow/core'
+import type { Engine } from '@niceflow/engine'
+import { DeviceUnavailableError } from '@niceflow/runtime'
+import { nodeDevices } from '@niceflow/runtime-node'
+import { type EngineName, type EngineOptions, type EngineSpec, engineNames } from './engine-calls.ts'
+import { makeEngine } from './make-engine.ts'
+
+type Candidate = Pick<EngineSpec, 'engine' | 'device'>
+type Device = NonNullable<EngineOptions['device']>
+
+/** What there is to try for an engine and a device that were asked for, the best first. */
+const candidates: { readonly [E in EngineName | 'auto']: { readonly [D in Device]: readonly Candidate[] } } = {
+  onnxruntime: {
+    auto: [on('onnxruntime', 'cuda'), on('onnxruntime', 'cpu')],
+    cuda: [on('onnxruntime', 'cuda')],
+    webgpu: [on('onnxruntime', 'webgpu')],
+    cpu: [on('onnxruntime', 'cpu')],
+  },
+  tfjs: {
+    auto: [on('tfjs', 'cuda'), on('tfjs', 'cpu')],
+    cuda: [on('tfjs', 'cuda')],
+    webgpu: [on('tfjs', 'webgpu')],
+    cpu: [on('tfjs', 'cpu')],
+  },
+  auto: {
+    auto: [on('tfjs', 'cuda'), on('onnxruntime', 'cuda'), on('onnxruntime', 'cpu')],
+    cuda: [on('tfjs', 'cuda'), on('onnxruntime', 'cuda')],
+    webgpu: [on('onnxruntime', 'webgpu')],
+    cpu: [on('onnxruntime', 'cpu')],
+  },
+}
+
+function on(engine: EngineName, device: Device): Candidate {
+  return { engine, device }
+}
+
+export type Wanted = Omit<EngineSpec, 'engine' | 'device'> & { readonly engine: EngineName | 'auto'; readonly device: Device }
+export type OpenedEngine = {
+  readonly engine: Engine
+  /** What was tried before it, and why that cannot be used; undefined where nothing was. */
+  readonly why: string | undefined
+}
+
+/**
+ * Makes the engine that is asked for, or the first of those that `auto` stands for which can be used here: on a CUDA GPU tfjs, else
+ * onnxruntime; without one onnxruntime on the CPU.
+ * @throws DeviceUnavailableError where none can be used: that of the last one tried
+ */
+export async function openEngine(wanted: Wanted): Promise<OpenedEngine> {
+  assertKnown('--engine', ['auto', ...engineNames], wanted.engine)
+  assertKnown('--device', ['auto', ...nodeDevices], wanted.device)
+  const faults: { readonly tried: string; readonly error: DeviceUnavailableError }[] = []
+  for (const candidate of candidates[wanted.engine][wanted.device]) {
+    try {
+      const engine = await open({ ...wanted, ...candidate })
+      const why = faults.map(({ tried, error }) => `${tried}: ${error.reason}`).join('; ')
+      return { engine, why: why || undefined }
+    } catch (error) {
+      if (!(error instanceof DeviceUnavailableError)) throw error
+      faults.push({ tried: `${candidate.engine} on ${candidate.device}`, error })
+    }
+  }
+  throw faults.at(-1)!.error
+}
+
+async function open(spec: EngineSpec): Promise<Engine> {
+  if (spec.engine === 'onnxruntime') return makeEngine(spec)
+  throw new DeviceUnavailableError({
+    device: spec.device === 'auto' ? 'cpu' : spec.device!,
+    reason: 'TensorFlow is not set up',
+    remedy: 'npm run setup:gpu',
+  })
+}
+
+function assertKnown(what: string, known: readonly string[], got: string): void {
+  if (!known.includes(got)) throw new InvalidValueError({ what, expected: known.join(', '), got, usage: true })
+}
