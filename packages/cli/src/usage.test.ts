@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { answer, niceflow, niceflowHere, type Outcome, workspace } from './niceflow.fixture.ts'
 
@@ -161,19 +161,28 @@ test('data list shows each dataset and the state of its files', async () => {
   expect((await niceflowHere(['data', 'list', '--data-dir', path('nowhere')])).stdout).toMatch(/train-images-idx3-ubyte +missing/)
 })
 
-test('doctor says what this machine has, and for each device that fails what it needs', async () => {
-  const { node, cpu, memory, devices, packages } = await answer<{
+test('doctor says what this machine has, proves each device by numbers, and for each that fails says what it needs', async () => {
+  type Report = { engine?: string; device: string; usable: boolean; error?: number; reason?: string; remedy?: string }
+  const { node, cpu, memory, gpus, devices, training, packages, libraries, browsers } = await answer<{
     node: string
-    cpu: { cores: number }
+    cpu: { cores: number; features: string[] }
     memory: { bytes: number }
-    devices: { device: string; usable: boolean; reason?: string; remedy?: string }[]
+    gpus: unknown[]
+    devices: Report[]
+    training: Report[]
     packages: Record<string, string>
+    libraries: { name: string; path?: string }[]
+    browsers: { path: string }[]
   }>(['doctor'])
   expect(node).toBe(process.versions.node)
   expect(cpu.cores).toBeGreaterThan(0)
+  expect(cpu.features.join(' ')).toMatch(process.arch === 'arm64' ? /asimd|^$/ : /avx|^$/)
   expect(memory.bytes).toBeGreaterThan(2 ** 28)
+  expect(Array.isArray(gpus)).toBe(true)
   expect(devices.map(({ device }) => device)).toEqual(['cpu', 'cuda', 'webgpu'])
   expect(devices[0]).toEqual({ device: 'cpu', usable: true })
-  for (const { usable, reason, remedy } of devices) expect(usable || (reason && remedy)).toBeTruthy()
+  expect(training[0]).toMatchObject({ engine: 'onnxruntime', device: 'cpu', usable: true })
+  for (const { usable, reason, remedy } of [...devices, ...training]) expect(usable || (reason && remedy)).toBeTruthy()
   expect(Object.keys(packages)).toContain('onnxruntime-node')
+  for (const { path } of [...libraries, ...browsers]) expect(path === undefined || existsSync(path)).toBe(true)
 })

