@@ -9,7 +9,7 @@ import { inTurns, median, openPeak, rates, timed } from './benchmark-peak.ts'
 import { optimizerOf, type Recipe } from './config.ts'
 import { trainingSessions } from './make-engine.ts'
 import { type PresetName, presets } from './presets.ts'
-import { startFrom } from './train.ts'
+import { startFrom } from './start.ts'
 import type { TrainingData } from './training-data.ts'
 
 /** A training step of a preset's model and recipe. */

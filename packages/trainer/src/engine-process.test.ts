@@ -9,8 +9,8 @@ import { EngineError, type EngineSpec, modelOf } from './engine-calls.ts'
 import { engineProcess } from './engine-process.ts'
 import { makeEngine } from './make-engine.ts'
 import { presets } from './presets.ts'
+import { startFrom } from './start.ts'
 import { tinyRecipe, toyRows } from './tiny.fixture.ts'
-import { startFrom } from './train.ts'
 
 const dim = 4
 const recipe = resolveRecipe(presets.paper, tinyRecipe, dim)

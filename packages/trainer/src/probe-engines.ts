@@ -5,7 +5,7 @@ import { resolveRecipe } from './config.ts'
 import { type EngineName, type EngineSpec, engineDevices, engineNames, modelOf } from './engine-calls.ts'
 import { makeSpecified } from './open-engine.ts'
 import { presets } from './presets.ts'
-import { startFrom } from './train.ts'
+import { startFrom } from './start.ts'
 
 /** Whether an engine trains on a device here, and where not, why and what would help. */
 export type EngineReport = {

@@ -1,26 +1,13 @@
-import { tensor } from '@niceflow/core'
-import { splitIndices } from '@niceflow/data'
-import {
-  type Flow,
-  initialize,
-  logScale,
-  nice,
-  type Optimizer,
-  type Parameter,
-  type ParameterValues,
-  scaleInitial,
-  stateArrays,
-} from '@niceflow/flow'
-import { optimizerOf, type PartialRecipe, type Recipe, resolveRecipe } from './config.ts'
+import type { ParameterValues } from '@niceflow/flow'
+import { type PartialRecipe, type Recipe, resolveRecipe } from './config.ts'
 import { type EngineName, type EngineOptions, engineOptions } from './engine-calls.ts'
 import { fitFlow, isFinished, type SnapshotOptions, type TrainProgress } from './fit.ts'
-import { trainingSessions } from './make-engine.ts'
-import { measureMoments } from './moments.ts'
 import { openEngine } from './open-engine.ts'
 import { type OpenedRun, openRun } from './open-run.ts'
 import { defaultPreset, type PresetName, presets } from './presets.ts'
 import type { Run } from './run.ts'
-import { asTrainingData, dataFacts, dataWarnings, imageShiftOf, type TrainingData } from './training-data.ts'
+import { startRun } from './start.ts'
+import { asTrainingData, dataFacts, dataWarnings, type TrainingData } from './training-data.ts'
 
 export type TrainOptions = EngineOptions & {
   readonly data: TrainingData | TrainingData['examples']
@@ -67,32 +54,19 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
     await folder.clear()
     return { state: begun.state, parameters: begun.parameters }
   }
-  const flow = nice(recipe.flow)
-  const optimizer = optimizerOf(recipe.training)
-  const imageShift = imageShiftOf(data, recipe.training)
-  const split = splitIndices(data.examples.dims[0]!, recipe.training.validation, recipe.training.seed)
   const computing = engineOptions(options)
-  const open = trainingSessions({ ...computing, device: 'cpu' })
-
-  const initial: ParameterValues =
-    (begun && inOwnMemory(begun.arrays)) ??
-    (await initialize(startsOf(flow, recipe), recipe.training.seed, (steps, values) =>
-      measureMoments({ flow, data, indices: split.train, seed: recipe.training.seed, imageShift, steps, values, open }),
-    ))
-  const { arrays, constants } = startFrom(flow, optimizer, initial)
+  const initial = begun && inOwnMemory(begun.arrays)
+  const { arrays, constants, ...start } = await startRun(data, recipe, { ...computing, ...(initial ? { initial } : {}) })
   const { engine, why } = await openEngine({ engine: options.engine ?? 'auto', ...computing, recipe, constants })
   try {
     return await fitFlow({
       ...options,
       data,
       recipe,
-      flow,
-      optimizer,
+      ...start,
       engine,
       why,
       constants,
-      split,
-      imageShift,
       start: { step: begun?.state.step ?? 0, arrays },
       begun,
       ...(folder ? { beforeFirstWrite: folder.clear } : {}),
@@ -100,22 +74,6 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
   } finally {
     await engine.dispose()
   }
-}
-
-/** The flow's parameters with the start that the recipe wants for s. */
-function startsOf(flow: Flow, { training }: Recipe): readonly Parameter[] {
-  const initial = scaleInitial(flow.config, training.scaleInit)
-  return flow.parameters.map((parameter) => (parameter.name === logScale ? { ...parameter, initial } : parameter))
-}
-
-/** Values by name as a training graph takes them: the arrays that training changes, zero where none is given, and the constants. */
-export function startFrom(
-  flow: Flow,
-  optimizer: Optimizer,
-  values: ParameterValues,
-): { readonly arrays: ParameterValues; readonly constants: ParameterValues } {
-  const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, values[name] ?? tensor('float32', dims)]))
-  return { arrays, constants: Object.fromEntries(Object.entries(values).filter(([name]) => !arrays[name])) }
 }
 
 /**
