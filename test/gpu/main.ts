@@ -1,0 +1,107 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { parseArgs } from 'node:util'
+import { rows } from '@niceflow/core'
+import { loadDataset } from '@niceflow/data'
+import { engineProcess, presets, probeEngines, type Recipe, resolveRecipe, type TrainingData } from '@niceflow/trainer'
+import { graphics } from 'systeminformation'
+import { type Fit, fitFor, type Open, type Parity, parity, type Speed, speed, type Target, tenSteps } from './measures.ts'
+
+/** `npm run test:gpu`: what a GPU's engines give and how fast, beside the CPU. It fails where numbers do, and refuses to run without a GPU. */
+
+const { values: flags } = parseArgs({ options: { rehearse: { type: 'boolean' }, json: { type: 'boolean' }, out: { type: 'string' } } })
+
+type Plan = {
+  readonly parity: Readonly<Record<string, Recipe>>
+  readonly speed: { readonly recipe: Recipe; readonly batches: readonly number[] }
+  readonly fit: { readonly recipe: Recipe; readonly seconds: number }
+  readonly examples: number
+}
+
+const dim = 784
+const paper = presets.paper
+const small = resolveRecipe(paper, { flow: { couplings: 2, hiddenLayers: 2, hiddenDim: 128 }, training: { validation: 100 } }, dim)
+const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
+  real: {
+    parity: { small, full: resolveRecipe(paper, {}, dim) },
+    speed: { recipe: resolveRecipe(paper, {}, dim), batches: [200, 1000, 8192] },
+    fit: { recipe: resolveRecipe(presets.quick, {}, dim), seconds: 120 },
+    examples: 60_000,
+  },
+  rehearsal: {
+    parity: { small },
+    speed: { recipe: small, batches: [20, 50] },
+    fit: { recipe: { ...small, training: { ...small.training, batchSize: 50 } }, seconds: 1 },
+    examples: 1000,
+  },
+}
+
+const cpu: Target = { engine: 'onnxruntime', device: 'cpu' }
+const say = (line: string): void => void process.stderr.write(`${line}\n`)
+const open: Open = ({ engine, device }, recipe, constants) => engineProcess({ engine, device, recipe, constants })
+
+const reports = await probeEngines()
+const gpus = (await graphics()).controllers.map(({ name, model }) => name ?? model)
+const usable = reports.filter((report) => report.usable)
+const onGpu = usable.filter(({ device }) => device !== 'cpu')
+for (const { engine, device, usable, reason } of reports)
+  say(`${usable ? 'ok' : 'no'}  ${engine} on ${device}${reason ? `: ${reason}` : ''}`)
+if (!flags.rehearse && (gpus.length === 0 || onGpu.length === 0)) {
+  say(`test:gpu needs a GPU that an engine can use; this machine has ${gpus.join(', ') || 'no GPU'}, and the reasons are above.`)
+  say('npm run setup:gpu, niceflow doctor; -- --rehearse runs the whole suite, smaller, on what there is')
+  process.exit(1)
+}
+const plan = flags.rehearse ? plans.rehearsal : plans.real
+const targets = flags.rehearse ? usable : onGpu
+
+const { train: images, sha256, imageShape } = await loadDataset('mnist')
+const data: TrainingData = { name: 'mnist', sha256, imageShape, examples: rows(images, 0, plan.examples) }
+
+type Row = Target & { readonly parity: Record<string, Parity>; readonly speed: readonly Speed[]; readonly fit: Fit }
+const results: Row[] = []
+for (const { engine, device } of targets) {
+  const target = { engine, device }
+  const agreement: Record<string, Parity> = {}
+  for (const [name, recipe] of Object.entries(plan.parity)) {
+    say(`${engine} on ${device}: ten steps of the ${name} model, beside onnxruntime on cpu`)
+    agreement[name] = parity(await tenSteps(open, target, recipe, data), await tenSteps(open, cpu, recipe, data))
+  }
+  const speeds: Speed[] = []
+  for (const batch of plan.speed.batches) {
+    say(`${engine} on ${device}: steps at batch ${batch}`)
+    speeds.push(await speed(open, target, plan.speed.recipe, data, batch))
+  }
+  say(`${engine} on ${device}: training for ${plan.fit.seconds} s`)
+  results.push({
+    ...target,
+    parity: agreement,
+    speed: speeds,
+    fit: await fitFor(plan.fit.seconds, speeds[0]!, target, plan.fit.recipe, data),
+  })
+}
+
+const answer = { rehearsal: flags.rehearse ?? false, gpus, results, refused: reports.filter(({ usable }) => !usable) }
+if (flags.out !== undefined) {
+  mkdirSync(dirname(flags.out), { recursive: true })
+  writeFileSync(flags.out, `${JSON.stringify(answer, null, 2)}\n`)
+}
+process.stdout.write(`${flags.json ? JSON.stringify(answer) : results.map(described).join('\n')}\n`)
+const failed = results.flatMap(({ engine, device, parity }) =>
+  Object.entries(parity).flatMap(([name, { holds }]) => (holds ? [] : [`${engine} on ${device}, ${name} model`])),
+)
+if (failed.length > 0) say(`not the numbers of the CPU: ${failed.join('; ')}`)
+process.exitCode = failed.length > 0 ? 1 : 0
+
+function described({ engine, device, parity, speed, fit }: Row): string {
+  return [
+    `${engine} on ${device}${device === 'cpu' ? '' : ` (${gpus.join(', ') || 'software'})`}`,
+    ...Object.entries(parity).map(
+      ([name, { loss, weights }]) => `  ten steps, ${name}: losses off by ${loss.toExponential(1)}, weights by ${weights.toExponential(1)}`,
+    ),
+    ...speed.map(
+      ({ batch, msPerStep, imagesPerSecond, deviceMiB }) =>
+        `  batch ${batch}: ${msPerStep.toFixed(2)} ms a step, ${Math.round(imagesPerSecond)} images/s, device memory ${deviceMiB ?? 'unknown'} MiB`,
+    ),
+    `  ${fit.epochs} epochs in ${fit.seconds.toFixed(0)} s: ${fit.validation.toFixed(1)} nats held out`,
+  ].join('\n')
+}
