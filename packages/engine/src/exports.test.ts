@@ -5,6 +5,8 @@ it('exports these names and no others', () => {
   expect(Object.keys(api).sort()).toMatchInlineSnapshot(`
     [
       "onnxRuntimeEngine",
+      "tfjsEngine",
+      "tfjsKernels",
     ]
   `)
 })

@@ -1,2 +1,5 @@
 export * from './engine.ts'
 export * from './onnxruntime.ts'
+export { tfjsEngine } from './tfjs.ts'
+export { tfjsKernels } from './tfjs-kernels.ts'
+export type { Tensorflow, TfjsValue } from './tfjs-value.ts'

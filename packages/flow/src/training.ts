@@ -5,7 +5,7 @@ import { ports } from './graphs.ts'
 import type { OnHidden } from './mlp.ts'
 import type { Flow } from './nice.ts'
 import type { Optimizer } from './optimizer.ts'
-import type { Parameter, ParameterValues } from './parameters.ts'
+import type { Parameter } from './parameters.ts'
 
 /** One array that training changes: a trainable parameter, or what the optimizer keeps beside it. */
 export type StateArray = { readonly name: string; readonly dims: readonly number[] }
@@ -22,7 +22,12 @@ export const slotName = (slot: string, parameter: string): string => `${slot}/${
 export const nextName = (name: string): string => `next/${name}`
 
 /** The parameters that a training state stands for, to validate and to keep: its own, or their moving average. */
-export function parametersOf(flow: Flow, { average }: Optimizer, arrays: ParameterValues, constants: ParameterValues): ParameterValues {
+export function parametersOf<T>(
+  flow: Flow,
+  { average }: Optimizer,
+  arrays: Readonly<Record<string, T>>,
+  constants: Readonly<Record<string, T>>,
+): Readonly<Record<string, T>> {
   const held = (name: string): string => (average === undefined ? name : slotName(average, name))
   return Object.fromEntries(flow.parameters.map(({ name, trainable }) => [name, (trainable ? arrays[held(name)] : constants[name])!]))
 }
