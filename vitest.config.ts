@@ -1,16 +1,23 @@
 import { readdirSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
+import { swiftShaderEnvironment } from './packages/testing/src/swiftshader.ts'
 
-const packages = readdirSync('packages').map((name) => ({ name, root: `packages/${name}` }))
+const packages = readdirSync('packages').map((name) => ({ name, root: `packages/${name}`, include: ['**/*.test.ts'] }))
+const cross = { name: 'cross', root: 'test', include: ['**/*.test.ts'] }
+/** Whatever needs a GPU runs where processes find one: SwiftShader's, on Linux. */
+const webgpu = { name: 'webgpu', root: '.', include: ['packages/*/src/**/*.webgpu.test.ts', 'test/**/*.webgpu.test.ts'] }
+const [exclude, env] = [['**/*.webgpu.test.ts', '**/node_modules/**', '**/dist/**'], await swiftShaderEnvironment()]
 const conditions = ['@niceflow/source', 'node', 'import', 'module', 'default']
 
-/** One project per package, and one for what crosses packages; all read sources, so nothing needs building first. */
+/** One project per package, one for what crosses packages and one for the GPU; all read sources, so nothing needs building first. */
 export default defineConfig({
   test: {
-    projects: [...packages, { name: 'cross', root: 'test' }].map(({ name, root }) => ({
-      resolve: { conditions },
-      ssr: { resolve: { conditions } },
-      test: { name, root, include: ['**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
-    })),
+    projects: [...[...packages, cross].map((project) => ({ ...project, exclude })), { ...webgpu, exclude: exclude.slice(1), env }].map(
+      (project) => ({
+        resolve: { conditions },
+        ssr: { resolve: { conditions } },
+        test: { ...project, testTimeout: 60_000, hookTimeout: 60_000 },
+      }),
+    ),
   },
 })

@@ -1,5 +1,6 @@
 export * from './engine.ts'
 export * from './onnxruntime.ts'
+export * from './resident.ts'
 export { tfjsEngine } from './tfjs.ts'
 export { tfjsKernels } from './tfjs-kernels.ts'
 export type { Tensorflow, TfjsValue } from './tfjs-value.ts'

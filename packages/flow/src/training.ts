@@ -2,7 +2,6 @@ import { type Builder, buildGraph, differentiate, type Graph, type Value } from 
 import { blockedShape, updateBlocks } from './blocks.ts'
 import { dropout, dropoutPorts } from './dropout.ts'
 import { ports } from './graphs.ts'
-import type { OnHidden } from './mlp.ts'
 import type { Flow } from './nice.ts'
 import type { Optimizer } from './optimizer.ts'
 import type { Parameter } from './parameters.ts'
@@ -52,29 +51,16 @@ export type TrainingGraphOptions = {
  */
 export function trainingGraph(flow: Flow, optimizer: Optimizer, { blockSize, dropout: rate = 0 }: TrainingGraphOptions = {}): Graph {
   const g = buildGraph('training')
-  const x = g.input(ports.data, 'float32', ['steps', 'batch', flow.config.dim])
-  const scalars = optimizer.scalars.map((name) => g.input(name, 'float32', ['steps']))
-  const { couplings, hiddenLayers, hiddenDim } = flow.config
-  const [examples, units] = (rate > 0 ? [[dropoutPorts.examples, 'batch'] as const, [dropoutPorts.units, hiddenDim] as const] : []).map(
-    ([name, size]) => g.input(name, 'float32', ['steps', couplings * hiddenLayers, size]),
-  )
-  const constants = new Map(
-    flow.parameters.filter((parameter) => !parameter.trainable).map(({ name, dims }) => [name, g.input(name, 'float32', dims)]),
-  )
+  const given = stepInputs(g, flow, optimizer, rate, ['steps'])
   const arrays = stateArrays(flow, optimizer)
   const { carried, stacked } = g.Loop({
-    steps: g.Gather(g.Shape(x), 0),
+    steps: g.Gather(g.Shape(given.x), 0),
     carried: arrays.map(({ name, dims }) => reshape(g, g.input(name, 'float32', dims), blockedShape(dims, blockSize))),
     body: (body, iteration, state) => {
       const at = (rows: Value): Value => body.Gather(rows, iteration)
-      const onHidden = examples && units && dropout(rate, at(examples), at(units))
-      const { next, logLikelihood } = trainingStep(body, flow, optimizer, {
-        x: at(x),
-        scalars: scalars.map(at),
-        constants,
-        state,
-        onHidden,
-      })
+      const { x, scalars, draws, constants } = given
+      const step = { x: at(x), scalars: scalars.map(at), draws: draws.map(at), constants, state }
+      const { next, logLikelihood } = trainingStep(body, flow, optimizer, rate, step)
       return { carried: next, stacked: [logLikelihood] }
     },
   })
@@ -86,6 +72,41 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer, { blockSize, dro
   return g.build()
 }
 
+/**
+ * One step of the training graph by itself: the same inputs without the axis of steps, and the state unblocked; `log_likelihood` is [].
+ * For devices without a Loop, which keep the state in their memory from run to run.
+ */
+export function trainingStepGraph(
+  flow: Flow,
+  optimizer: Optimizer,
+  { dropout: rate = 0 }: Pick<TrainingGraphOptions, 'dropout'> = {},
+): Graph {
+  const g = buildGraph('training_step')
+  const given = stepInputs(g, flow, optimizer, rate, [])
+  const arrays = stateArrays(flow, optimizer)
+  const state = arrays.map(({ name, dims }) => g.input(name, 'float32', dims))
+  const { next, logLikelihood } = trainingStep(g, flow, optimizer, rate, { ...given, state })
+  next.forEach((value, i) => {
+    g.output(nextName(arrays[i]!.name), value)
+  })
+  g.output(ports.logLikelihood, logLikelihood)
+  return g.build()
+}
+
+/** What a step takes beside the state, for as many steps as the leading axes say. */
+function stepInputs(g: Builder, flow: Flow, optimizer: Optimizer, dropout: number, steps: readonly string[]): Omit<Step, 'state'> {
+  const { dim, couplings, hiddenLayers, hiddenDim } = flow.config
+  const x = g.input(ports.data, 'float32', [...steps, 'batch', dim])
+  const scalars = optimizer.scalars.map((name) => g.input(name, 'float32', steps))
+  const draws = (dropout > 0 ? [[dropoutPorts.examples, 'batch'] as const, [dropoutPorts.units, hiddenDim] as const] : []).map(
+    ([name, size]) => g.input(name, 'float32', [...steps, couplings * hiddenLayers, size]),
+  )
+  const constants = new Map(
+    flow.parameters.filter((parameter) => !parameter.trainable).map(({ name, dims }) => [name, g.input(name, 'float32', dims)]),
+  )
+  return { x, scalars, draws, constants }
+}
+
 const reshape = (g: Builder, value: Value, dims: readonly number[]): Value =>
   value.dims.length === dims.length ? value : g.Reshape(value, dims)
 
@@ -93,9 +114,10 @@ type Step = {
   /** [batch, dim] */
   readonly x: Value
   readonly scalars: readonly Value[]
+  /** Dropout's, of examples and of units; none without it. */
+  readonly draws: readonly Value[]
   readonly constants: ReadonlyMap<string, Value>
   readonly state: readonly Value[]
-  readonly onHidden: OnHidden | undefined
 }
 
 /** One step: forward, gradient of the mean log-likelihood, update. */
@@ -103,8 +125,10 @@ function trainingStep(
   g: Builder,
   flow: Flow,
   optimizer: Optimizer,
-  { x, scalars, constants, state, onHidden }: Step,
+  rate: number,
+  { x, scalars, draws: [examples, units], constants, state }: Step,
 ): { next: readonly Value[]; logLikelihood: Value } {
+  const onHidden = examples && units && dropout(rate, examples, units)
   const trainable = flow.parameters.filter(isTrainable)
   const parameters = trainable.map(({ dims }, i) => reshape(g, state[i]!, dims))
   const values = new Map([...constants, ...trainable.map(({ name }, i) => [name, parameters[i]!] as const)])

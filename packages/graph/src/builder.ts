@@ -23,6 +23,8 @@ export type Builder = Emitters & {
   readonly input: (name: string, dtype: DataType, dims: Shape) => Value
   /** A named constant: a weight, a table of indices. */
   readonly constant: (name: string, contents: Tensor) => Value
+  /** A small constant without a name of its own, one for all that are equal. */
+  readonly literal: (contents: Tensor) => Value
   /** Makes a value an output of the graph under this name. */
   readonly output: (name: string, value: Value) => void
   /** Runs `body` with the names of its nodes under `name/`. */
@@ -161,6 +163,7 @@ function createBuilder(graphName: string, outer: Scope | undefined, names: Names
       return value
     },
     constant: define,
+    literal,
     output: (name: string, value: Value): void => {
       if (outputs.has(name)) throw new GraphError(`graph "${graphName}": output "${name}" is given twice`)
       claim(name)

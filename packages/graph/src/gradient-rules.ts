@@ -36,10 +36,11 @@ const notDifferentiable =
 
 /** One number in every place of x's shape and type. */
 export function fillLike(g: Builder, x: Value, fill: number): Value {
-  const value = tensor(x.dtype, [1])
+  const value = tensor(x.dtype, [])
   value.data[0] = fill
   const fixed = x.dims.filter((dim) => typeof dim === 'number')
-  return g.ConstantOfShape(fixed.length === x.dims.length ? fixed : g.Shape(x), { value })
+  // By Expand, as WebGPU has no kernel for ConstantOfShape.
+  return x.dims.length === 0 ? g.literal(value) : g.Expand(g.literal(value), fixed.length === x.dims.length ? fixed : g.Shape(x))
 }
 
 /** dy spread over the axes that a reduction took away. */
@@ -102,8 +103,8 @@ const swapLast = (g: Builder, x: Value): Value => {
 
 /** The calculus: one entry per operator, its derivative on the comment line above it. */
 export const gradientRules: { readonly [Op in OpType]: GradientRule<Op> } = {
-  // d|x| = sign(x) dx
-  Abs: ({ g, x: [x], dy }) => [() => g.Mul(dy, g.Sign(x!))],
+  // d|x| = -dx below zero, dx above; by Where, as WebGPU has no kernel for Sign
+  Abs: ({ g, x: [x], dy }) => [() => g.Where(g.Less(x!, 0), g.Neg(dy), dy)],
   // d(a + b) = da + db
   Add: ({ dy }) => [() => dy, () => dy],
   // linear between floats; flat through integers and bool

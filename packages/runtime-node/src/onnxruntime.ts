@@ -1,5 +1,5 @@
 import { arrayTypes, type DataType, InvalidValueError, type Tensor } from '@niceflow/core'
-import { SessionError } from '@niceflow/runtime'
+import { type DeviceTensor, SessionError } from '@niceflow/runtime'
 import type * as Ort from 'onnxruntime-node'
 
 let loaded: Promise<typeof Ort> | undefined
@@ -15,8 +15,20 @@ export function onnxruntime(): Promise<typeof Ort> {
   return loaded
 }
 
+/** The native tensors behind those of a device. */
+const native = new WeakMap<DeviceTensor, Ort.Tensor>()
+
+/** A native tensor of a device's memory as sessions hand it out. */
+export function onDevice(tensor: Ort.Tensor): DeviceTensor {
+  const handle = { dtype: tensor.type as DataType, dims: tensor.dims, dispose: () => tensor.dispose() }
+  native.set(handle, tensor)
+  return handle
+}
+
 /** Wraps a tensor without copying it. */
-export function toOrt({ Tensor: OrtTensor }: typeof Ort, name: string, { dtype, dims, data }: Tensor): Ort.Tensor {
+export function toOrt({ Tensor: OrtTensor }: typeof Ort, name: string, feed: Tensor | DeviceTensor): Ort.Tensor {
+  if (!('data' in feed)) return native.get(feed)!
+  const { dtype, dims, data } = feed
   if (data.buffer instanceof SharedArrayBuffer) {
     throw new InvalidValueError({ what: `input ${name}`, expected: 'memory of its own', got: 'a SharedArrayBuffer', remedy: 'copy it' })
   }

@@ -1,13 +1,24 @@
 import { existsSync } from 'node:fs'
 import { InvalidValueError, type Tensor } from '@niceflow/core'
-import { assertRun, type Device, DeviceUnavailableError, type Feeds, type Port, type Session, SessionError } from '@niceflow/runtime'
+import {
+  assertRun,
+  type Device,
+  type DeviceTensor,
+  DeviceUnavailableError,
+  type Feeds,
+  type Port,
+  type ResidentSession,
+  type Session,
+  SessionError,
+} from '@niceflow/runtime'
 import type * as Ort from 'onnxruntime-node'
 import { assertInstalled, deviceError } from './availability.ts'
-import { fromOrt, oneLine, onnxruntime, toOrt } from './onnxruntime.ts'
+import { fromOrt, onDevice, oneLine, onnxruntime, toOrt } from './onnxruntime.ts'
 
 /** The devices of onnxruntime-node. */
 export type NodeDevice = Exclude<Device, 'wasm'>
 export type NodeSession = Session & { readonly device: NodeDevice }
+export type NodeResidentSession = ResidentSession & { readonly device: NodeDevice }
 export const nodeDevices: readonly NodeDevice[] = ['cpu', 'cuda', 'webgpu']
 
 type Tuning = Pick<
@@ -67,12 +78,31 @@ export async function openSession(model: string | Uint8Array, { device = 'auto',
   }
 }
 
-async function openOn(device: NodeDevice, name: string, model: string | Uint8Array, options: OpenOptions): Promise<NodeSession> {
+/**
+ * Opens a graph on WebGPU, some of whose outputs stay in its memory. (The CUDA provider has no such outputs in Node; its Loop needs none.)
+ * @param resident their names
+ * @throws as `openSession`
+ */
+export function openResidentSession(
+  model: Uint8Array,
+  resident: readonly string[],
+  { device: _, ...options }: OpenOptions = {},
+): Promise<NodeResidentSession> {
+  return openOn('webgpu', options.name ?? 'model', model, options, resident)
+}
+
+async function openOn(
+  device: NodeDevice,
+  name: string,
+  model: string | Uint8Array,
+  options: OpenOptions,
+  resident: readonly string[] = [],
+): Promise<NodeResidentSession> {
   const ort = await onnxruntime()
   await assertInstalled(device)
   // cuBLAS reads it when it starts; the environment of whoever runs the process comes first.
   if (device === 'cuda' && !options.tf32) process.env.NVIDIA_TF32_OVERRIDE ??= '0'
-  const native = nativeOptions(device, options)
+  const native = nativeOptions(device, options, resident)
   try {
     // The two overloads take one form each.
     const session = await (typeof model === 'string'
@@ -95,6 +125,7 @@ async function openOn(device: NodeDevice, name: string, model: string | Uint8Arr
 function nativeOptions(
   device: NodeDevice,
   { threads, deviceId, externalData, sessionConfig, profile, tf32: _, name: __, ...tuning }: OpenOptions,
+  resident: readonly string[],
 ): Ort.InferenceSession.SessionOptions {
   const provider = device === 'cuda' && deviceId !== undefined ? { name: device, deviceId } : { name: device }
   return {
@@ -104,6 +135,7 @@ function nativeOptions(
     executionProviders: [provider],
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(externalData && { externalData: Object.entries(externalData).map(([path, data]) => ({ path, data })) }),
+    ...(resident.length === 0 ? {} : { preferredOutputLocation: Object.fromEntries(resident.map((output) => [output, 'gpu-buffer'])) }),
     ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
     // Threads that spin on after a run would take the cores from the process's other sessions.
     extra: {
@@ -114,7 +146,7 @@ function nativeOptions(
   }
 }
 
-class OrtSession implements NodeSession {
+class OrtSession implements NodeResidentSession {
   readonly inputNames: readonly string[]
   readonly outputNames: readonly string[]
   readonly device: NodeDevice
@@ -139,19 +171,32 @@ class OrtSession implements NodeSession {
   }
 
   async run(feeds: Feeds, outputs: readonly string[] = this.outputNames): Promise<Record<string, Tensor>> {
+    const results = await this.#run(feeds, outputs)
+    return Object.fromEntries(outputs.map((name) => [name, fromOrt(name, results[name]!)]))
+  }
+
+  async runResident(feeds: Readonly<Record<string, Tensor | DeviceTensor>>): ReturnType<ResidentSession['runResident']> {
+    const results = Object.entries(await this.#run(feeds, this.outputNames))
+    const stays = ([, { location }]: readonly [string, Ort.Tensor]): boolean => location !== 'cpu'
+    return {
+      resident: Object.fromEntries(results.filter(stays).map(([name, tensor]) => [name, onDevice(tensor)])),
+      values: Object.fromEntries(results.filter((result) => !stays(result)).map(([name, tensor]) => [name, fromOrt(name, tensor)])),
+    }
+  }
+
+  async #run(
+    feeds: Readonly<Record<string, Tensor | DeviceTensor>>,
+    outputs: readonly string[],
+  ): Promise<Ort.InferenceSession.OnnxValueMapType> {
     if (this.#disposed) throw new SessionError(`${this.#name}: the session is disposed`)
     assertRun(this.#name, this.#inputs, this.outputNames, feeds, outputs)
     const given: Record<string, Ort.Tensor> = {}
     for (const name of this.inputNames) given[name] = toOrt(this.#ort, name, feeds[name]!)
-    let results: Ort.InferenceSession.OnnxValueMapType
     try {
-      results = await this.#session.run(given, outputs)
+      return await this.#session.run(given, outputs)
     } catch (cause) {
       throw new SessionError(`${this.#name}: ${oneLine(cause)}`, { cause })
     }
-    const answers: Record<string, Tensor> = {}
-    for (const name of outputs) answers[name] = fromOrt(name, results[name]!)
-    return answers
   }
 
   async dispose(): Promise<void> {

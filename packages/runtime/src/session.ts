@@ -5,6 +5,14 @@ export type Device = 'cpu' | 'cuda' | 'webgpu' | 'wasm'
 
 export type Feeds = Readonly<Record<string, Tensor>>
 
+/** A tensor in the memory of a device, as a run left it there. */
+export type DeviceTensor = {
+  readonly dtype: DataType
+  readonly dims: readonly number[]
+  /** Frees its memory. A second call does nothing. */
+  readonly dispose: () => void
+}
+
 /** An ONNX graph ready to run. `runtime-node` and `runtime-web` open them; everything above is written against this type alone. */
 export type Session = {
   readonly inputNames: readonly string[]
@@ -19,6 +27,19 @@ export type Session = {
   run(feeds: Feeds, outputs?: readonly string[]): Promise<Record<string, Tensor>>
   /** Frees what the session holds. A second call does nothing. */
   dispose(): Promise<void>
+}
+
+/** A session whose outputs may stay in the device's memory, to be fed again. */
+export type ResidentSession = Session & {
+  /**
+   * @param feeds one tensor for every input, of either memory; they stay the caller's
+   * @returns the outputs that were to stay, which become the caller's to dispose, and the others
+   * @throws as `run`
+   */
+  runResident(feeds: Readonly<Record<string, Tensor | DeviceTensor>>): Promise<{
+    readonly resident: Readonly<Record<string, DeviceTensor>>
+    readonly values: Readonly<Record<string, Tensor>>
+  }>
 }
 
 /** An input of a graph. A dimension is a number, or a name where any size will do. */
@@ -46,7 +67,7 @@ export function assertRun(
   model: string,
   inputs: readonly Port[],
   outputNames: readonly string[],
-  feeds: Feeds,
+  feeds: Readonly<Record<string, Tensor | DeviceTensor>>,
   outputs: readonly string[],
 ): void {
   const given = Object.keys(feeds)
@@ -68,7 +89,8 @@ export function assertRun(
       throw new InvalidValueError({ what, expected: shown(dtype, dims), got: shown(feed.dtype, feed.dims) })
     }
     const size = sizeOf(feed.dims)
-    if (feed.data.length !== size) throw new InvalidValueError({ what, expected: `${size} numbers`, got: feed.data.length })
+    if ('data' in feed && feed.data.length !== size)
+      throw new InvalidValueError({ what, expected: `${size} numbers`, got: feed.data.length })
   }
   for (const name of outputs) {
     if (!outputNames.includes(name)) {

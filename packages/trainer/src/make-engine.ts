@@ -1,5 +1,5 @@
-import { type Engine, type OpenSession, onnxRuntimeEngine } from '@niceflow/engine'
-import { openSession } from '@niceflow/runtime-node'
+import { type Engine, type OpenSession, onnxRuntimeEngine, residentEngine } from '@niceflow/engine'
+import { openResidentSession, openSession } from '@niceflow/runtime-node'
 import { type EngineName, type EngineOptions, type EngineSpec, modelOf } from './engine-calls.ts'
 
 /** Moments of dead units turn denormal after some hundred steps, and denormals are slow. */
@@ -11,8 +11,11 @@ export function trainingSessions(options: EngineOptions): OpenSession {
 }
 
 const makers: { readonly [Name in EngineName]: (spec: EngineSpec) => Promise<Engine> } = {
-  onnxruntime: ({ engine: _, recipe, constants, ...options }) =>
-    onnxRuntimeEngine(modelOf({ recipe, constants }), trainingSessions(options)),
+  onnxruntime: ({ engine: _, recipe, constants, ...options }) => {
+    const model = modelOf({ recipe, constants })
+    if (options.device !== 'webgpu') return onnxRuntimeEngine(model, trainingSessions(options))
+    return residentEngine(model, (bytes, resident) => openResidentSession(bytes, resident, options))
+  },
   tfjs: async () => {
     throw new Error('not yet')
   },
