@@ -27,6 +27,7 @@ it('exports these names and no others', () => {
       "readRun",
       "recipeOf",
       "replaceBundle",
+      "replaceFolder",
       "resolveRecipe",
       "runSamples",
       "scoreSelection",

@@ -1,0 +1,68 @@
+import { fork } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import { environmentOf, type InstallRecord } from '@niceflow/runtime-node'
+import { run } from './process.ts'
+
+/** What an engine came to in a process of its own. */
+export type Health = {
+  readonly loads: boolean
+  /** libtensorflow's. */
+  readonly version?: string
+  /** Where it computed. */
+  readonly device?: 'cpu' | 'cuda'
+  /** What is wrong, or why it did not compute on a GPU. */
+  readonly fault?: string
+}
+
+/** libtensorflow for CUDA takes some seconds; a first start on a new GPU compiles kernels. */
+const patience = 300_000
+
+/** Runs an engine as its users will: in a process with the environment that the record tells of. */
+export function probe(record: InstallRecord): Promise<Health> {
+  const extension = extname(import.meta.url)
+  const child = fork(new URL(`./probe-host${extension}`, import.meta.url), [record.engine], {
+    env: { ...process.env, ...environmentOf(record) },
+    execArgv: extension === '.ts' ? ['--conditions=@niceflow/source', '--import', import.meta.resolve('tsx')] : [],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    timeout: patience,
+  })
+  let stderr = ''
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  return new Promise((resolve) => {
+    child.on('message', (health: Health) => resolve(health))
+    child.on('error', ({ message }) => resolve({ loads: false, fault: message }))
+    child.on('close', (code, signal) => {
+      resolve({ loads: false, fault: `its process ended by ${signal ?? `exit code ${code}`}: ${stderr.trim().split('\n').at(-1)}` })
+    })
+  })
+}
+
+/** The driver's own library: no wheel has it, and a machine without a GPU lacks it. */
+const driver = 'libcuda.so.1'
+
+/** Libraries that the loader does not find for the files and folders of a record, without the driver's. */
+export async function missingLibraries(record: InstallRecord): Promise<string[]> {
+  const env = { ...process.env, ...environmentOf(record) }
+  const inFolders = await Promise.all(
+    record.libraries.map(async (folder) =>
+      (await readdir(folder)).filter((name) => /\.so(\.|$)/.test(name)).map((name) => join(folder, name)),
+    ),
+  )
+  const files = [...record.files.map((file) => join(record.package.folder, file)), ...inFolders.flat()]
+  const missing = await Promise.all(files.map(async (file) => notFound((await run('ldd', [file], { env })).stdout)))
+  return [...new Set(missing.flat())].filter((name) => name !== driver)
+}
+
+/** The libraries that `ldd` did not find. */
+export function notFound(report: string): string[] {
+  return [...report.matchAll(/^\s*(\S+) => not found$/gm)].map(([, name]) => name!)
+}
+
+/** The names of the NVIDIA GPUs of this machine, as the driver tells them. */
+export async function nvidiaGpus(): Promise<string[]> {
+  const { code, stdout } = await run('nvidia-smi', ['--query-gpu=name', '--format=csv,noheader'], { timeout: 20_000 })
+  return code === 0 ? stdout.split('\n').flatMap((line) => line.trim() || []) : []
+}
