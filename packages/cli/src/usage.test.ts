@@ -120,7 +120,7 @@ test('a flag that is given twice is what it is given last', async () => {
 })
 
 test('the help of each command has examples', async () => {
-  for (const name of 'train export eval score sample verify summary report bench data doctor'.split(' ')) {
+  for (const name of 'train export eval score sample verify summary report bench data setup doctor'.split(' ')) {
     expect((await niceflowHere([name, '--help'])).stdout).toMatch(/^Examples:\n +niceflow /m)
   }
 })

@@ -43,15 +43,15 @@ const setup =
   'run niceflow setup tensorflow, or with an NVIDIA GPU niceflow setup gpu (in a checkout, npm run setup:tensorflow or setup:gpu)'
 
 /** The package's own message is for those who build it. */
-function reasonOf(message: string): string {
+export function reasonOf(message: string): string {
   if (message.includes('native addon module')) return `${name} has no native addon: its install script did not run`
   const [, library] = /(\S+): cannot open shared object file/.exec(message) ?? []
   return `${name} does not load: ${library === undefined ? message : `${library} was not found`}`
 }
 
-/** Node 23 dropped functions of `util` that the package calls, through the module's own object. */
+/** The package calls functions of `util`, through the module's own object, that Node 23 dropped or warns of. */
 function mendUtil(): void {
   const util = createRequire(import.meta.url)('node:util') as Record<string, unknown>
-  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined
-  util.isArray ??= Array.isArray
+  util.isNullOrUndefined = (value: unknown) => value === null || value === undefined
+  util.isArray = Array.isArray
 }

@@ -1,13 +1,12 @@
 import { NiceflowError } from '@niceflow/core'
-import { cacheFolder, type InstallRecord } from '@niceflow/runtime-node'
+import { cacheFolder, type InstallRecord, type NativeEngine } from '@niceflow/runtime-node'
 import { type Command, command } from '../command.ts'
 import { note } from '../progress.ts'
 import { type Health, missingLibraries, nvidiaGpus, probe } from '../setup/check.ts'
-import { count, fromPypi, fromVendor, missingWheels, packageOf, type Wanted } from '../setup/install.ts'
-import { writeRecord } from '../setup/place.ts'
+import { fromPypi, fromVendor, missingWheels, packageOf, type Wanted } from '../setup/install.ts'
+import { forget, writeRecord } from '../setup/place.ts'
 import { enginesOf, type Source, sources, targets, wheelsFor } from '../setup/plan.ts'
 import { refusal, vendorFile } from '../setup/vendor.ts'
-import { projectOf } from '../setup/wheels.ts'
 import { megabytes, table } from '../text.ts'
 
 export const setupCommand: Command = command(
@@ -29,13 +28,29 @@ export const setupCommand: Command = command(
       .example('$0 setup gpu --source pypi', 'train on an NVIDIA GPU, with CUDA from wheels of PyPI'),
   async ({ what, source, dryRun }) => {
     const cache = cacheFolder()
-    if (dryRun) return plan(enginesOf[what], source, cache)
+    if (dryRun) {
+      const engines = await Promise.all(enginesOf[what].map((wanted) => planned(wanted, source, cache)))
+      return { json: { what, cache, engines }, text: engines.map(planText).join('\n') }
+    }
     const gpus = await nvidiaGpus()
     const engines: SetUp[] = []
-    for (const wanted of enginesOf[what]) engines.push(await setUp(wanted, source, cache, gpus))
-    return { json: { what, cache, gpus, engines: engines.map(answerOf) }, text: engines.map((done) => textOf(done, gpus)).join('\n') }
+    const faults: unknown[] = []
+    for (const wanted of enginesOf[what]) {
+      await setUp(wanted, source, cache, gpus).then(
+        (done) => engines.push(done),
+        (error: unknown) => faults.push(error),
+      )
+    }
+    const text = engines.map((done) => textOf(done, gpus)).join('\n')
+    // One engine's failure does not take back the other's.
+    if (faults.length > 0) note(text)
+    for (const fault of faults) throw fault
+    return { json: { what, cache, gpus, engines: engines.map(answerOf) }, text }
   },
 )
+
+/** Why a source was taken. */
+const [asked, answers] = ['asked for', 'its server answers']
 
 /** What an engine's setup came to. */
 type SetUp = { readonly record: InstallRecord; readonly why: string; readonly health: Health }
@@ -43,12 +58,13 @@ type SetUp = { readonly record: InstallRecord; readonly why: string; readonly he
 /** Gets an engine's libraries from the first source that gives what works, and writes down what it got. */
 async function setUp(wanted: Wanted, source: Source, cache: string, gpus: readonly string[]): Promise<SetUp> {
   const { engine } = wanted
-  let why = 'asked for'
+  await forget(engine, packageOf(engine))
+  let why = asked
   if (source !== 'pypi') {
     const refused = source === 'auto' ? await refusal(await vendorFile(engine, packageOf(engine))) : undefined
     if (refused === undefined) {
       try {
-        return await checked(await fromVendor(wanted), wanted, source === 'auto' ? 'its server answers' : why, gpus)
+        return await checked(await fromVendor(wanted), wanted, source === 'auto' ? answers : asked, gpus)
       } catch (error) {
         if (source === 'vendor' || !NiceflowError.is(error)) throw error
         why = `the vendor's does not do: ${error.message}`
@@ -88,47 +104,41 @@ function answerOf({ record, why, health }: SetUp): Record<string, unknown> {
   return { engine, source, why, build, package: found, libraries, versions, health }
 }
 
-function textOf({ record: { engine, source, versions, libraries }, why, health }: SetUp, gpus: readonly string[]): string {
-  const of = Object.entries(versions).map((pair) => pair.join(' '))
-  const state =
-    health.device === 'cuda'
-      ? `computes on ${gpus[0] ?? 'CUDA'}`
-      : engine === 'tfjs'
-        ? 'computes on the CPU'
-        : `its libraries are all found, and nothing was computed with them: ${health.fault}`
-  const noGpu = gpus.length === 0 && health.device !== 'cuda' ? '\n  no NVIDIA GPU here: CUDA was not tried' : ''
-  const version = health.version === undefined ? '' : `, libtensorflow ${health.version}`
-  const from = source === 'vendor' ? "the package's own install script" : `PyPI (${why}): ${of.join(', ')}`
-  return `${engine}: ${state}${version}\n  from ${from}\n  library folders: ${libraries.length}${noGpu}`
+function textOf({ record: { engine, source, versions }, why, health }: SetUp, gpus: readonly string[]): string {
+  const device = health.device === 'cuda' ? (gpus[0] ?? 'CUDA') : 'the CPU'
+  const state = health.fault === undefined ? `computes right on ${device}` : `not run: ${health.fault}`
+  const version = health.version === undefined ? '' : ` by libtensorflow ${health.version}`
+  const from = source === 'vendor' ? "its package's own install script" : `PyPI: ${Object.entries(versions).flat().join(' ')}`
+  return [
+    `${engine}: ${state}${version}`,
+    `  from ${from} (${why})`,
+    ...(gpus.length === 0 ? ['  there is no NVIDIA GPU here: nothing was computed on one'] : []),
+  ].join('\n')
 }
 
+type Fetched = { readonly file: string; readonly bytes: number | null; readonly cached: boolean }
+type Plan = { readonly engine: NativeEngine; readonly source: 'vendor' | 'pypi'; readonly why: string; readonly files: readonly Fetched[] }
+
 /** What a setup would fetch. */
-async function plan(wanted: readonly Wanted[], source: Source, cache: string) {
-  const engines = []
-  for (const { engine, build } of wanted) {
-    const found = packageOf(engine)
-    const file = await vendorFile(engine, found)
-    const refused = source === 'auto' ? await refusal(file) : source === 'pypi' ? 'asked for' : undefined
-    if (refused === undefined) {
-      engines.push({ engine, source: 'vendor', fetches: [{ file, bytes: null, cached: false }] })
-      continue
-    }
-    const wheels = wheelsFor(engine, build, found)
-    const missing = await missingWheels(cache, wheels)
-    const fetches = wheels.map((wheel) => ({ ...projectOf(wheel), file: wheel.file, bytes: wheel.bytes, cached: !missing.includes(wheel) }))
-    engines.push({ engine, source: 'pypi', why: refused, fetches, missing: count(missing) })
+async function planned({ engine, build }: Wanted, source: Source, cache: string): Promise<Plan> {
+  const found = packageOf(engine)
+  const file = await vendorFile(engine, found)
+  const why = source === 'auto' ? ((await refusal(file)) ?? answers) : asked
+  if (source === 'vendor' || why === answers) return { engine, source: 'vendor', why, files: [{ file, bytes: null, cached: false }] }
+  const wheels = wheelsFor(engine, build, found)
+  const missing = await missingWheels(cache, wheels)
+  return {
+    engine,
+    source: 'pypi',
+    why,
+    files: wheels.map((wheel) => ({ file: wheel.file, bytes: wheel.bytes, cached: !missing.includes(wheel) })),
   }
-  const text = engines.map(({ engine, source: from, why, fetches, missing }) => {
-    const rows = fetches.map(({ file, bytes, cached }) => [
-      `  ${file}`,
-      bytes === null ? '' : megabytes(bytes),
-      cached ? 'in the cache' : '',
-    ])
-    const head =
-      from === 'vendor'
-        ? `${engine}: its own install script fetches, among others`
-        : `${engine}: from PyPI (${why}), ${missing} are missing`
-    return `${head}\n${table(rows, [2])}`
-  })
-  return { json: { cache, engines }, text: text.join('\n') }
+}
+
+function planText({ engine, source, why, files }: Plan): string {
+  if (source === 'vendor') return `${engine}: its own install script (${why}) would fetch what it needs, with ${files[0]!.file}`
+  const missing = files.filter(({ cached }) => !cached)
+  const bytes = missing.reduce((sum, file) => sum + (file.bytes ?? 0), 0)
+  const rows = files.map((file) => [`  ${file.file}`, megabytes(file.bytes ?? 0), file.cached ? 'in the cache' : ''])
+  return `${engine}: from PyPI (${why}), ${megabytes(bytes)} in ${missing.length} of ${files.length} wheels\n${table(rows, [2])}`
 }

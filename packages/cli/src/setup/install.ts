@@ -57,7 +57,9 @@ export async function missingWheels(cache: string, wheels: readonly Wheel[]): Pr
 async function fetchAll(cache: string, wheels: readonly Wheel[]): Promise<void> {
   await assertRoom(cache, wheels)
   const python = await findPython()
-  note(`${python.command} ${python.version} with pip ${python.pip} fetches ${count(wheels)} into ${cache}`)
+  note(
+    `pip ${python.pip} of ${python.command} ${python.version} fetches ${wheels.length} wheels, ${megabytes(bytesOf(wheels))}, into ${cache}`,
+  )
   for (const [i, wheel] of wheels.entries()) {
     const { project, version } = projectOf(wheel)
     const what = `${i + 1}/${wheels.length} ${project} ${version}`
@@ -75,9 +77,8 @@ async function fetchAll(cache: string, wheels: readonly Wheel[]): Promise<void> 
   }
 }
 
-export function count(wheels: readonly Wheel[]): string {
-  const bytes = wheels.reduce((sum, wheel) => sum + wheel.bytes, 0)
-  return `${wheels.length} ${wheels.length === 1 ? 'wheel' : 'wheels'}, ${megabytes(bytes)},`
+export function bytesOf(wheels: readonly Wheel[]): number {
+  return wheels.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
 /** @throws NiceflowError where the disk of the cache has too little room */

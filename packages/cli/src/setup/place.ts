@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type InstallRecord, recordPath } from '@niceflow/runtime-node'
+import { type InstallRecord, type NativeEngine, type NativePackage, recordPath } from '@niceflow/runtime-node'
 import { ensureFolder, temporaryName, writeAtomic } from '@niceflow/trainer'
 
 /** Puts a link in the place of what has its name. It appears whole; what it leads to stays in the cache. */
@@ -31,6 +31,11 @@ export async function placeProviders(folder: string, wheel: string): Promise<str
   const files = names.map((name) => join('bin', 'napi-v6', process.platform, process.arch, name))
   for (const [i, file] of files.entries()) await link(join(wheel, 'onnxruntime', 'capi', names[i]!), join(folder, file))
   return files
+}
+
+/** Removes the record of an install that is about to change: a setup that fails leaves none. */
+export async function forget(engine: NativeEngine, { folder }: NativePackage): Promise<void> {
+  await rm(recordPath(engine, folder), { force: true })
 }
 
 /** Writes down what was set up, for whoever starts the engine. */

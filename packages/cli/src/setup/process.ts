@@ -8,7 +8,7 @@ export type Ended = {
 }
 
 /** Runs a program to its end; one that is not there has the code null. What it writes is kept and shown to nobody. */
-export function run(command: string, args: readonly string[], options: Pick<SpawnOptions, 'cwd' | 'env' | 'timeout'> = {}): Promise<Ended> {
+export function run(command: string, args: readonly string[], options: Pick<SpawnOptions, 'cwd' | 'env' | 'signal'> = {}): Promise<Ended> {
   const child: ChildProcess = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
@@ -24,8 +24,8 @@ export function run(command: string, args: readonly string[], options: Pick<Spaw
   })
 }
 
-/** What a program that failed says of it: its last line that names an error, else its last line. */
+/** What a program that failed says of it: the first line that names an error, else the last. */
 export function complaint({ stdout, stderr }: Ended): string {
   const lines = `${stdout}\n${stderr}`.split('\n').flatMap((line) => line.trim() || [])
-  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? 'it says nothing'
+  return lines.find((line) => /error: /i.test(line)) ?? lines.at(-1) ?? 'it says nothing'
 }
