@@ -84,7 +84,7 @@ describe('the environment of an engine', () => {
 
   test('lets TensorFlow be quiet and share the GPU, unless the user says otherwise', () => {
     const engine = { engine: 'tfjs', libraries: ['/l'] } as const
-    const quiet = { TF_CPP_MIN_LOG_LEVEL: '2', TF_FORCE_GPU_ALLOW_GROWTH: 'true', NVIDIA_TF32_OVERRIDE: '0' }
+    const quiet = { TF_CPP_MIN_LOG_LEVEL: '3', TF_FORCE_GPU_ALLOW_GROWTH: 'true', NVIDIA_TF32_OVERRIDE: '0' }
     expect(environmentOf(engine, { env: {} })).toEqual({ LD_LIBRARY_PATH: '/l', ...quiet })
     expect(environmentOf(engine, { env: { TF_CPP_MIN_LOG_LEVEL: '0', NVIDIA_TF32_OVERRIDE: '1' } })).toEqual({
       LD_LIBRARY_PATH: '/l',

@@ -1,8 +1,10 @@
+import { join } from 'node:path'
 import { NiceflowError } from '@niceflow/core'
 import { cacheFolder, type InstallRecord, type NativeEngine } from '@niceflow/runtime-node'
 import { type Command, command } from '../command.ts'
 import { note } from '../progress.ts'
 import { type Health, missingLibraries, nvidiaGpus, probe } from '../setup/check.ts'
+import { driver, withDriverStub } from '../setup/driver-stub.ts'
 import { fromPypi, fromVendor, missingWheels, packageOf, type Wanted } from '../setup/install.ts'
 import { forget, writeRecord } from '../setup/place.ts'
 import { enginesOf, type Source, sources, targets, wheelsFor } from '../setup/plan.ts'
@@ -80,40 +82,49 @@ async function setUp(wanted: Wanted, source: Source, cache: string, gpus: readon
  * @throws NiceflowError where it does not, or leaves a GPU idle that it is for
  */
 async function checked(record: InstallRecord, { build }: Wanted, why: string, gpus: readonly string[]): Promise<SetUp> {
-  const { engine } = record
-  const missing = record.source === 'pypi' ? await missingLibraries(record) : []
-  const health = await probe(record)
-  const remedy = 'set NICEFLOW_DEBUG=1 for more; niceflow doctor says what this machine has'
-  if (missing.length > 0) throw new NiceflowError(`${engine}: the loader does not find ${missing.join(', ')}`, { remedy })
-  // Without a GPU the CUDA provider cannot open a session; its libraries are all there is to look at.
-  const mustCompute = engine === 'tfjs' || gpus.length > 0
-  if (!health.loads || (mustCompute && health.fault !== undefined)) {
-    throw new NiceflowError(`${engine} does not compute: ${health.fault}`, { remedy })
+  const { engine, source } = record
+  const refuse = (reason: string, remedy: string): never => {
+    throw new NiceflowError(`${engine}: ${reason}`, { remedy })
   }
-  if (build === 'cuda' && gpus.length > 0 && health.device !== 'cuda') {
-    throw new NiceflowError(`${engine} does not use ${gpus[0]}: ${health.fault ?? 'it computes on the CPU'}`, {
-      remedy: record.source === 'vendor' ? 'use --source pypi' : 'see that the driver is of CUDA 13 (nvidia-smi shows it)',
-    })
+  const remedy = source === 'vendor' ? 'use --source pypi' : 'niceflow doctor says what this machine has'
+  const missing = await missingLibraries(record)
+  const others = missing.filter((name) => name !== driver)
+  if (others.length > 0) refuse(`the loader does not find ${others.join(', ')}`, remedy)
+  const health = await (missing.length > 0
+    ? withDriverStub(
+        record.files.map((file) => join(record.package.folder, file)),
+        (stub) => probe(record, stub),
+      )
+    : probe(record))
+  if (health.fault !== undefined) refuse(health.fault, remedy)
+  if (build === 'cuda' && health.device !== 'cuda') {
+    const reason = health.idle ?? 'it computes on the CPU'
+    if (gpus.length > 0)
+      refuse(`it does not use ${gpus[0]}: ${reason}`, source === 'vendor' ? remedy : 'nvidia-smi must show a driver of CUDA 13')
+    // Where all that is wrong is that there is no driver, its libraries are whole.
+    if (engine === 'onnxruntime' && !withoutDriver.test(reason)) refuse(reason, remedy)
   }
   await writeRecord(record)
   return { record, why, health }
 }
+
+/** What ONNX Runtime says where its CUDA provider loads and finds no GPU, or lacks nothing but the driver. */
+const withoutDriver = /CUDA failure \d+|no NVIDIA driver/
 
 function answerOf({ record, why, health }: SetUp): Record<string, unknown> {
   const { engine, source, build, package: found, libraries, versions } = record
   return { engine, source, why, build, package: found, libraries, versions, health }
 }
 
-function textOf({ record: { engine, source, versions }, why, health }: SetUp, gpus: readonly string[]): string {
+function textOf({ record: { engine, source, build, versions }, why, health }: SetUp, gpus: readonly string[]): string {
   const device = health.device === 'cuda' ? (gpus[0] ?? 'CUDA') : 'the CPU'
-  const state = health.fault === undefined ? `computes right on ${device}` : `not run: ${health.fault}`
+  const state = health.device === undefined ? 'loads' : `computes right on ${device}`
   const version = health.version === undefined ? '' : ` by libtensorflow ${health.version}`
   const from = source === 'vendor' ? "its package's own install script" : `PyPI: ${Object.entries(versions).flat().join(' ')}`
-  return [
-    `${engine}: ${state}${version}`,
-    `  from ${from} (${why})`,
-    ...(gpus.length === 0 ? ['  there is no NVIDIA GPU here: nothing was computed on one'] : []),
-  ].join('\n')
+  // The rest of ONNX Runtime's message is about its own code.
+  const reason = health.idle?.replace(/^.*(CUDA failure \d+: .*?) ;.*$/, '$1')
+  const unseen = build === 'cuda' && health.device !== 'cuda' ? [`  nothing was computed on a GPU: there is none here (${reason})`] : []
+  return [`${engine}: ${state}${version}`, ...unseen, `  from ${from} (${why})`].join('\n')
 }
 
 type Fetched = { readonly file: string; readonly bytes: number | null; readonly cached: boolean }

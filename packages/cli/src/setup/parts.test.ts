@@ -6,7 +6,7 @@ import { nativePackage } from '@niceflow/runtime-node'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { workspace } from '../niceflow.fixture.ts'
 import { addonFile, addonPlace, findCompiler } from './addon.ts'
-import { notFound, probe } from './check.ts'
+import { idleReason, notFound, probe } from './check.ts'
 import { link, placeTensorflow } from './place.ts'
 import { complaint } from './process.ts'
 import { refusal, vendorFile } from './vendor.ts'
@@ -93,8 +93,28 @@ describe('checking', () => {
   test('an engine answers from a process of its own', async () => {
     const record = { format: 1, engine: 'onnxruntime', package: onnxruntime, source: 'pypi', build: 'cuda', files: [] } as const
     const health = await probe({ ...record, libraries: [], versions: {} })
-    expect(health.loads).toBe(true)
-    expect(health.device === 'cuda' ? health.fault : typeof health.fault).toBe(health.device === 'cuda' ? undefined : 'string')
+    expect(health.fault).toBeUndefined()
+    expect(health.device === 'cuda' ? health.idle : typeof health.idle).toBe(health.device === 'cuda' ? undefined : 'string')
+  })
+
+  test('what ends without an answer is a fault', async () => {
+    const record = { format: 1, engine: 'none' as 'tfjs', package: tfjs, source: 'pypi', build: 'cpu', files: [] } as const
+    expect((await probe({ ...record, libraries: [], versions: {} })).fault).toMatch(/^its process ended by exit code 1: /)
+  })
+
+  /** What libtensorflow 2.18.1 and 2.9.1 write. */
+  test.each([
+    [
+      '2026-11-24 06:40:16.889645: E external/local_xla/xla/stream_executor/cuda/cuda_driver.cc:152] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)',
+      'failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)',
+    ],
+    [
+      "2022-05-01 10:00:00.000000: W tensorflow/stream_executor/platform/default/dso_loader.cc:64] Could not load dynamic library 'libcudart.so.11.0'; dlerror: libcudart.so.11.0: cannot open shared object file",
+      "Could not load dynamic library 'libcudart.so.11.0'; dlerror: libcudart.so.11.0: cannot open shared object file",
+    ],
+    ['2026-11-24 06:40:16.836007: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on.', undefined],
+  ])('TensorFlow’s log says why it leaves GPUs alone: %s', (line, reason) => {
+    expect(idleReason(`first line\n${line}\nlast line`)).toBe(reason)
   })
 
   test.each([

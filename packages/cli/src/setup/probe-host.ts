@@ -13,11 +13,11 @@ const probes: { readonly [E in NativeEngine]: () => Promise<Health> } = {
     const product = tf.matMul(tf.tensor2d(probeInput.data, [2, 3]), tf.tensor2d(w, [3, 2]))
     const [got, expected] = [Array.from(await product.data()), Array.from(probeProduct.data)]
     const right = got.every((value, i) => value === expected[i])
-    return { loads: true, version, device: gpu ? 'cuda' : 'cpu', ...(right ? {} : { fault: `expected [${expected}], got [${got}]` }) }
+    return { version, device: gpu ? 'cuda' : 'cpu', ...(right ? {} : { fault: `expected [${expected}], got [${got}]` }) }
   },
   async onnxruntime() {
     const { usable, reason } = (await probeDevices()).find(({ device }) => device === 'cuda')!
-    return { loads: true, device: usable ? 'cuda' : 'cpu', ...(usable ? {} : { fault: reason! }) }
+    return usable ? { device: 'cuda' } : { idle: reason! }
   },
 }
 
@@ -26,7 +26,7 @@ async function health(): Promise<Health> {
     return await probes[process.argv[2] as NativeEngine]()
   } catch (error) {
     if (!NiceflowError.is(error)) throw error
-    return { loads: false, fault: error.message }
+    return { fault: error.message }
   }
 }
 
