@@ -10,7 +10,7 @@ import { complaint, run } from './process.ts'
 export type AddonPlace = { readonly napi: number; readonly file: string }
 
 /** Where `@tensorflow/tfjs-node-gpu` looks for its addon, relative to its folder. */
-export async function addonPlace({ folder }: NativePackage, napiOfNode = Number(process.versions.napi)): Promise<AddonPlace> {
+export async function addonPlace({ folder }: NativePackage, napiOfNode: number = Number(process.versions.napi)): Promise<AddonPlace> {
   const { binary } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
     binary: { module_name: string; module_path: string; napi_versions: readonly number[] }
   }
