@@ -53,6 +53,11 @@ const commands: readonly Entry[] = [
   },
   { usage: 'data <action>', about: 'Datasets: list shows them', load: async () => (await import('./commands/data.ts')).dataCommand },
   {
+    usage: 'setup <what>',
+    about: 'Get what TensorFlow or a GPU needs, and check it',
+    load: async () => (await import('./commands/setup.ts')).setupCommand,
+  },
+  {
     usage: 'doctor',
     about: 'What this machine can run, and what the rest needs',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,

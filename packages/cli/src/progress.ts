@@ -1,6 +1,6 @@
 import type { TrainProgress } from '@niceflow/trainer'
 import { SingleBar } from 'cli-progress'
-import { duration, nats, number } from './text.ts'
+import { duration, megabytes, nats, number } from './text.ts'
 
 /** What is told on the way goes to stderr: stdout holds the answer alone. */
 
@@ -48,6 +48,12 @@ export function countProgress(what: string): (done: number, total: number) => vo
     bar.update(done, total, `${what} ${number(done)} of ${number(total)}`)
     if (done >= total) bar.stop()
   }
+}
+
+/** A bar for a file that arrives. */
+export function bytesProgress(what: string, total: number): { readonly update: (bytes: number) => void; readonly stop: () => void } {
+  const bar = progressBar()
+  return { update: (bytes) => bar.update(bytes, total, `${what}: ${megabytes(bytes)} of ${megabytes(total)}`), stop: bar.stop }
 }
 
 /** Shows a training run: a bar on the terminal, else a line an epoch. */

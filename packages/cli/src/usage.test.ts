@@ -23,7 +23,7 @@ describe.concurrent('the command, in a process of its own', () => {
     const { code, stdout, stderr } = await niceflow(['--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const names = [...stdout.matchAll(/^ {2}niceflow (\w+)/gm)].map(([, name]) => name)
-    expect(names).toEqual('train export eval score sample verify summary report bench data doctor completion'.split(' '))
+    expect(names).toEqual('train export eval score sample verify summary report bench data setup doctor completion'.split(' '))
   })
 
   test('--version is that of the package', async () => {
@@ -120,7 +120,7 @@ test('a flag that is given twice is what it is given last', async () => {
 })
 
 test('the help of each command has examples', async () => {
-  for (const name of 'train export eval score sample verify summary report bench data doctor'.split(' ')) {
+  for (const name of 'train export eval score sample verify summary report bench data setup doctor'.split(' ')) {
     expect((await niceflowHere([name, '--help'])).stdout).toMatch(/^Examples:\n +niceflow /m)
   }
 })

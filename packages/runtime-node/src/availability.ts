@@ -14,11 +14,14 @@ function librariesFolder(): string {
   return join(dirname(main), '../bin/napi-v6', process.platform, process.arch)
 }
 
+/** What gets the CUDA provider and the libraries that it needs. */
+const setup = 'run niceflow setup gpu (in a checkout, npm run setup:gpu)'
+
 const cudaProvider = 'libonnxruntime_providers_cuda.so'
 
 /** @throws DeviceUnavailableError where the installed onnxruntime-node cannot have the device, which it would else report obscurely */
 export async function assertInstalled(device: Device): Promise<void> {
-  const { env, listSupportedBackends } = await onnxruntime()
+  const { listSupportedBackends } = await onnxruntime()
   if (!listSupportedBackends().some(({ name }) => name === device)) {
     throw new DeviceUnavailableError({
       device,
@@ -31,7 +34,7 @@ export async function assertInstalled(device: Device): Promise<void> {
     throw new DeviceUnavailableError({
       device,
       reason: 'the CUDA libraries of onnxruntime-node are not installed',
-      remedy: `fetch them from NuGet (npm rebuild onnxruntime-node --ignore-scripts=false), or copy ${cudaProvider} and libonnxruntime_providers_shared.so of PyPI's onnxruntime-gpu ${env.versions.node} into ${folder}`,
+      remedy: setup,
     })
   }
 }
@@ -76,7 +79,6 @@ function missingLibrary(message: string): Obstacle {
   }
   return {
     reason: missing === undefined ? message : `${missing} was not found`,
-    remedy:
-      'install CUDA 13 with cuDNN 9, or the PyPI wheels nvidia-cublas, nvidia-cuda-runtime, nvidia-curand and nvidia-cudnn-cu13, and put their lib folders on LD_LIBRARY_PATH before the process starts',
+    remedy: `install CUDA 13 with cuDNN 9 where the loader finds them, or ${setup}`,
   }
 }

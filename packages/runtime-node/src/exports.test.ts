@@ -4,10 +4,19 @@ import * as runtimeNode from './index.ts'
 test('the public surface is this and no more', () => {
   expect(Object.keys(runtimeNode).sort()).toEqual([
     'InvalidBundleError',
+    'TensorflowError',
+    'cacheFolder',
+    'engineEnvironment',
+    'environmentOf',
     'loadFlow',
+    'loadTensorflow',
+    'nativePackage',
+    'nativePackages',
     'nodeDevices',
     'openSession',
     'probeDevices',
     'readBundle',
+    'readRecord',
+    'recordPath',
   ])
 })

@@ -1,4 +1,6 @@
 export * from './bundle.ts'
 export * from './devices.ts'
+export * from './libraries.ts'
 export * from './load.ts'
 export * from './session.ts'
+export { type LoadedTensorflow, loadTensorflow, TensorflowError } from './tensorflow.ts'

@@ -29,6 +29,7 @@ it('exports these names and no others', () => {
       "readRun",
       "recipeOf",
       "replaceBundle",
+      "replaceFolder",
       "resolveRecipe",
       "runSamples",
       "scoreSelection",
