@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const home = dirname(dirname(fileURLToPath(import.meta.url)))
-const { main } = (await isBuilt()) ? await import('../dist/main.js') : await importSources()
-await main(process.argv.slice(2))
+const { launch } = (await isBuilt()) ? await import('../dist/main.js') : await importSources()
+await launch(process.argv.slice(2))
 
 /** True of a published package, which holds no sources, and in a checkout where every build that it uses is newer than its sources. */
 function isBuilt() {

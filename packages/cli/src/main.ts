@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { NiceflowError } from '@niceflow/core'
+import { engineEnvironment } from '@niceflow/runtime-node'
 import yargs, { type Argv } from 'yargs'
 import type { Command } from './command.ts'
 
@@ -63,6 +67,27 @@ const commands: readonly Entry[] = [
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
 ]
+
+/**
+ * Runs one command line in a process whose environment has the libraries of CUDA, where `niceflow setup gpu` got them: the loader reads it
+ * when a process starts, so it may take another one.
+ */
+export async function launch(argv: readonly string[]): Promise<void> {
+  const env = engineEnvironment('onnxruntime', { tf32: argv.includes('--tf32') })
+  if (!env || Object.keys(env).length === 0) return main(argv)
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...argv], {
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  })
+  // Control-C tells both; whoever else sends a signal knows this process alone.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+    })
+  }
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+  process.exitCode = code ?? 128 + constants.signals[signal!]
+}
 
 /**
  * Runs one command line: the answer goes to stdout, all else to stderr.

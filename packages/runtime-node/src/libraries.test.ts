@@ -72,6 +72,11 @@ describe('the environment of an engine', () => {
     })
   })
 
+  test('is nothing more in a process that has it', () => {
+    const { env } = recorded()
+    expect(engineEnvironment('onnxruntime', { env: { ...env, ...engineEnvironment('onnxruntime', { env }) } })).toEqual({})
+  })
+
   test('leaves TF32 on where that is asked for', () => {
     expect(engineEnvironment('onnxruntime', { env: recorded().env, tf32: true })).not.toHaveProperty('NVIDIA_TF32_OVERRIDE')
   })

@@ -83,7 +83,7 @@ export type EnvironmentOptions = {
 }
 
 /**
- * The variables that an engine's process needs, beside those that it has; undefined where `niceflow setup` did not set the engine up. The
+ * The variables that an engine's process needs, beside those that it has (none where it has them all); undefined where `niceflow setup` did not set the engine up. The
  * dynamic loader and CUDA read them when the process starts: a process that runs cannot give them to itself.
  */
 export function engineEnvironment(
@@ -99,10 +99,11 @@ export function environmentOf(
   { engine, libraries }: Pick<InstallRecord, 'engine' | 'libraries'>,
   { tf32 = false, env = process.env }: EnvironmentOptions = {},
 ): Record<string, string> {
-  const path = [...libraries, ...(env.LD_LIBRARY_PATH ? [env.LD_LIBRARY_PATH] : [])].join(':')
+  const known = env.LD_LIBRARY_PATH ? env.LD_LIBRARY_PATH.split(':') : []
+  const missing = libraries.some((folder) => !known.includes(folder))
   const defaults = { ...(tf32 ? {} : { NVIDIA_TF32_OVERRIDE: '0' }), ...(engine === 'tfjs' ? tensorflowDefaults : {}) }
   return {
-    ...(libraries.length === 0 ? {} : { LD_LIBRARY_PATH: path }),
+    ...(missing ? { LD_LIBRARY_PATH: [...libraries, ...known].join(':') } : {}),
     // What the user set comes first.
     ...Object.fromEntries(Object.entries(defaults).filter(([name]) => env[name] === undefined)),
   }

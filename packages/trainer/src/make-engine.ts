@@ -1,5 +1,6 @@
-import { type Engine, type OpenSession, onnxRuntimeEngine, residentEngine } from '@niceflow/engine'
-import { openResidentSession, openSession } from '@niceflow/runtime-node'
+import { type Engine, type OpenSession, onnxRuntimeEngine, residentEngine, tfjsEngine } from '@niceflow/engine'
+import { DeviceUnavailableError } from '@niceflow/runtime'
+import { type LoadedTensorflow, loadTensorflow, openResidentSession, openSession, TensorflowError } from '@niceflow/runtime-node'
 import { type EngineName, type EngineOptions, type EngineSpec, modelOf } from './engine-calls.ts'
 
 /** Moments of dead units turn denormal after some hundred steps, and denormals are slow. */
@@ -16,12 +17,37 @@ const makers: { readonly [Name in EngineName]: (spec: EngineSpec) => Promise<Eng
     if (options.device !== 'webgpu') return onnxRuntimeEngine(model, trainingSessions(options))
     return residentEngine(model, (bytes, resident) => openResidentSession(bytes, resident, options))
   },
-  tfjs: async () => {
-    throw new Error('not yet')
+  tfjs: async ({ device, recipe, constants }) => {
+    const { tf, gpu } = tensorflow(device)
+    if (device === 'cuda' && !gpu) {
+      throw new DeviceUnavailableError({
+        device,
+        reason: 'TensorFlow found no CUDA GPU that it can use',
+        remedy: 'see whether nvidia-smi shows the GPU, and niceflow doctor what was set up; or use device cpu',
+      })
+    }
+    await tf.ready()
+    return tfjsEngine(tf, modelOf({ recipe, constants }), gpu ? 'cuda' : 'cpu')
   },
 }
 
 /** Makes an engine in this process. */
 export function makeEngine(spec: EngineSpec): Promise<Engine> {
   return makers[spec.engine](spec)
+}
+
+/** TensorFlow in this process, which must have no other engine's CUDA in it. */
+function tensorflow(device: EngineOptions['device']): LoadedTensorflow {
+  try {
+    return loadTensorflow()
+  } catch (error) {
+    if (!(error instanceof TensorflowError)) throw error
+    const { message, remedy } = error
+    throw new DeviceUnavailableError({
+      device: device === 'cuda' ? 'cuda' : 'cpu',
+      reason: message,
+      cause: error,
+      ...(remedy === undefined ? {} : { remedy }),
+    })
+  }
 }
