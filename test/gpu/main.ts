@@ -5,7 +5,7 @@ import { rows } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
 import { engineProcess, presets, probeEngines, type Recipe, resolveRecipe, type TrainingData } from '@niceflow/trainer'
 import { graphics } from 'systeminformation'
-import { type Fit, fitFor, type Open, type Parity, parity, type Speed, speed, type Target, tenSteps } from './measures.ts'
+import { cpu, type Fit, fitFor, type Open, type Parity, parity, type Speed, speed, type Target, tenSteps, warmState } from './measures.ts'
 
 /** `npm run test:gpu`: what a GPU's engines give and how fast, beside the CPU. It fails where numbers do, and refuses to run without a GPU. */
 
@@ -36,7 +36,6 @@ const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
   },
 }
 
-const cpu: Target = { engine: 'onnxruntime', device: 'cpu' }
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
 const open: Open = ({ engine, device }, recipe, constants) => engineProcess({ engine, device, recipe, constants })
 
@@ -64,7 +63,8 @@ for (const { engine, device } of targets) {
   const agreement: Record<string, Parity> = {}
   for (const [name, recipe] of Object.entries(plan.parity)) {
     say(`${engine} on ${device}: ten steps of the ${name} model, beside onnxruntime on cpu`)
-    agreement[name] = parity(await tenSteps(open, target, recipe, data), await tenSteps(open, cpu, recipe, data))
+    const from = await warmState(open, recipe, data)
+    agreement[name] = parity(await tenSteps(open, target, recipe, data, from), await tenSteps(open, cpu, recipe, data, from))
   }
   const speeds: Speed[] = []
   for (const batch of plan.speed.batches) {

@@ -1,10 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { type Tensor, tensor } from '@niceflow/core'
 import { batches } from '@niceflow/data'
-import type { Engine } from '@niceflow/engine'
+import type { Engine, TrainingState } from '@niceflow/engine'
+import { dropoutDraws } from '@niceflow/flow'
 import { type EngineReport, type Recipe, startRun, type TrainingData, train } from '@niceflow/trainer'
 
 export type Target = Pick<EngineReport, 'engine' | 'device'>
+
+/** What all others are held against. */
+export const cpu: Target = { engine: 'onnxruntime', device: 'cpu' }
 
 /** Opens an engine for a model; each in a process of its own, since the libraries of two do not bear one another. */
 export type Open = (target: Target, recipe: Recipe, constants: Awaited<ReturnType<typeof startRun>>['constants']) => Promise<Engine>
@@ -17,15 +21,35 @@ export const weightTolerance = 1e-4
 export type Parity = { readonly loss: number; readonly weights: number; readonly holds: boolean }
 type TenSteps = { readonly losses: Float32Array; readonly arrays: Readonly<Record<string, Tensor>> }
 
-/** Ten steps of a recipe from its start: each step's log-likelihood, and the state after the last. */
-export async function tenSteps(open: Open, target: Target, recipe: Recipe, data: TrainingData): Promise<TenSteps> {
+/** A state that training has reached: at the very start Adam moves by the sign of what is mostly rounding. */
+export async function warmState(open: Open, recipe: Recipe, data: TrainingData): Promise<TrainingState> {
   const { arrays, constants } = await startRun(data, recipe)
+  return run(open, cpu, recipe, constants, { step: 0, arrays }, firstRun(data, recipe, 50)).then(({ state }) => state)
+}
+
+/** Ten steps of a recipe from a state: each step's log-likelihood, and the state after the last. */
+export async function tenSteps(open: Open, target: Target, recipe: Recipe, data: TrainingData, from: TrainingState): Promise<TenSteps> {
+  const { constants } = await startRun(data, recipe)
+  const { losses, state } = await run(open, target, recipe, constants, from, firstRun(data, recipe, 10))
+  return { losses, arrays: state.arrays }
+}
+
+async function run(
+  open: Open,
+  target: Target,
+  recipe: Recipe,
+  constants: Parameters<Open>[2],
+  from: TrainingState,
+  x: Tensor<'float32'>,
+): Promise<{ readonly losses: Float32Array; readonly state: TrainingState }> {
+  const { dropout, seed, learningRate } = recipe.training
+  const [steps, batch] = x.dims as [number, number]
+  const draws = dropout > 0 ? dropoutDraws(recipe.flow, { seed, step: from.step, steps, batch }) : {}
   const engine = await open(target, recipe, constants)
   try {
-    await engine.load({ step: 0, arrays })
-    const x = firstRun(data, recipe, 10)
-    const losses = await engine.train({ x, learningRates: new Float64Array(10).fill(recipe.training.learningRate) })
-    return { losses, arrays: (await engine.state()).arrays }
+    await engine.load(from)
+    const losses = await engine.train({ x, draws, learningRates: new Float64Array(steps).fill(learningRate) })
+    return { losses, state: await engine.state() }
   } finally {
     await engine.dispose()
   }
