@@ -21,6 +21,7 @@ type Plan = {
 const dim = 784
 const paper = presets.paper
 const small = resolveRecipe(paper, { flow: { couplings: 2, hiddenLayers: 2, hiddenDim: 128 }, training: { validation: 100 } }, dim)
+const tiny = { ...small, training: { ...small.training, batchSize: 20 } }
 const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
   real: {
     parity: { small, full: resolveRecipe(paper, {}, dim) },
@@ -29,10 +30,10 @@ const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
     examples: 60_000,
   },
   rehearsal: {
-    parity: { small },
-    speed: { recipe: small, batches: [20, 50] },
-    fit: { recipe: { ...small, training: { ...small.training, batchSize: 50 } }, seconds: 1 },
-    examples: 1000,
+    parity: { small: tiny },
+    speed: { recipe: tiny, batches: [20] },
+    fit: { recipe: tiny, seconds: 1 },
+    examples: 300,
   },
 }
 
