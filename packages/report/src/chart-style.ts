@@ -6,6 +6,7 @@ const shapes = `.niceflow-chart text{font:12px ${fonts.text};font-variant-numeri
 .niceflow-chart .end{text-anchor:end}
 .niceflow-chart .middle{text-anchor:middle}
 .niceflow-chart path{fill:none;stroke-width:1}
+.niceflow-chart .bar{stroke-width:16}
 .niceflow-chart .line{stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
 .niceflow-chart .dashed{stroke-dasharray:5 4}
 .niceflow-chart .reference{stroke-width:1;stroke-dasharray:2 3;stroke-linecap:butt}

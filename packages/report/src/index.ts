@@ -1,3 +1,4 @@
+export { type Bar, type BarChart, barChart } from './bars.ts'
 export { lineChart } from './chart.ts'
 export type { LineChart, Point, ReferenceLine, Series } from './chart-data.ts'
 export * from './grid.ts'

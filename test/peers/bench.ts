@@ -1,0 +1,118 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { NiceflowError } from '@niceflow/core'
+import { barChart } from '@niceflow/report'
+import { engineEnvironment } from '@niceflow/runtime-node'
+import { sizes, writeProblem } from './problem.ts'
+import { type Peer, PeerError, startPeer } from './protocol.ts'
+import { pythonWith } from './python.ts'
+import { agreementTolerance, disagreement, goRound, type Row } from './rounds.ts'
+
+/** `npm run bench:peers`: the paper's training step and scoring, here and elsewhere, on the CPU, in turns. */
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '7' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+    out: { type: 'string', default: join(import.meta.dirname, 'out') },
+    json: { type: 'boolean', default: false },
+  },
+})
+const say = (line: string): void => void process.stderr.write(`${line}\n`)
+const [steps, batches] = [5, 3]
+
+const folder = mkdtempSync(join(tmpdir(), 'niceflow-peers-'))
+const node = [process.execPath, '--conditions=@niceflow/source', '--import', import.meta.resolve('tsx')]
+const here = (file: string): string => join(import.meta.dirname, file)
+const threads: Readonly<Record<string, string>> = {
+  OMP_NUM_THREADS: flags.threads,
+  TF_NUM_INTRAOP_THREADS: flags.threads,
+  XLA_FLAGS: `--xla_cpu_multi_thread_eigen=${flags.threads !== '1'} intra_op_parallelism_threads=${flags.threads}`,
+}
+
+function tensorflow(): Readonly<Record<string, string>> {
+  const env = engineEnvironment('tfjs')
+  if (!env) throw new PeerError('TensorFlow is not set up', { remedy: 'npm run setup:tensorflow' })
+  return env
+}
+
+/** Every competitor, and how its process is started. */
+const competitors: Readonly<Record<string, () => Peer>> = {
+  onnxruntime: () => startPeer('onnxruntime', { command: [...node, here('ours.ts'), 'onnxruntime', folder], env: threads }),
+  tfjs: () => startPeer('tfjs', { command: [...node, here('ours.ts'), 'tfjs', folder], env: { ...threads, ...tensorflow() } }),
+  'plain tfjs': () => startPeer('plain tfjs', { command: [...node, here('plain-tfjs.ts'), folder], env: { ...threads, ...tensorflow() } }),
+  jax: () => startPeer('jax', { command: [pythonWith('jax', say), here('jax_nice.py'), folder], env: threads }),
+  'torch, half width': () =>
+    startPeer('torch, half width', { command: [pythonWith('torch', say), here('torch_nice.py'), 'half', folder], env: threads }),
+  'torch, masked': () =>
+    startPeer('torch, masked', { command: [pythonWith('torch', say), here('torch_nice.py'), 'masked', folder], env: threads }),
+}
+
+const wanted = flags.only?.split(',') ?? Object.keys(competitors)
+const unknown = wanted.find((name) => !(name in competitors))
+if (unknown !== undefined) {
+  say(`--only: expected some of ${Object.keys(competitors).join(', ')}, got ${unknown}`)
+  process.exit(2)
+}
+
+await writeProblem(folder)
+const running: Peer[] = []
+const absent: { readonly name: string; readonly reason: string }[] = []
+let reference: Awaited<ReturnType<typeof check>> | undefined
+for (const name of wanted) {
+  try {
+    const peer = competitors[name]!()
+    running.push(peer)
+    const got = await check(peer)
+    reference ??= got
+    const off = disagreement(got, reference)
+    if (!(off <= agreementTolerance))
+      throw new PeerError(`its log-likelihoods are off by ${off} of the largest, where ${agreementTolerance} is allowed`)
+    say(`${name}: the same numbers within ${off.toExponential(1)}`)
+  } catch (error) {
+    if (!(NiceflowError.is(error) || error instanceof Error)) throw error
+    running.find((peer) => peer.name === name)?.close()
+    absent.push({ name, reason: error.message })
+    say(`${name} does not take part: ${error.message}`)
+  }
+}
+const taking = running.filter(({ name }) => !absent.some((other) => other.name === name))
+const rows = await goRound(taking, { rounds: Number(flags.rounds), steps, batches, onProgress: say })
+for (const peer of taking) peer.close()
+rmSync(folder, { recursive: true })
+
+mkdirSync(flags.out, { recursive: true })
+const title = `NICE on MNIST, ${flags.threads} threads: milliseconds`
+const groups = [
+  { label: `a training step, batch ${sizes.batch}`, of: ({ trainingMs }: Row) => trainingMs },
+  { label: `scoring a batch of ${sizes.scoring}`, of: ({ scoringMs }: Row) => scoringMs },
+]
+for (const [i, { label, of }] of groups.entries()) {
+  const bars = rows.map((row) => ({ name: row.name, value: of(row).median, low: of(row).least, high: of(row).most }))
+  writeFileSync(join(flags.out, ['training.svg', 'scoring.svg'][i]!), barChart({ title: `${title} of ${label}`, bars }))
+}
+writeFileSync(join(flags.out, 'peers.json'), `${JSON.stringify({ threads: Number(flags.threads), sizes, rows, absent }, null, 2)}\n`)
+process.stdout.write(flags.json ? `${JSON.stringify({ rows, absent })}\n` : table())
+
+function check(peer: Peer) {
+  return peer.call('check', {})
+}
+
+function table(): string {
+  const shown = ({ median, least, most }: Row['trainingMs']): string => `${median.toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`
+  const lines = [
+    ['', ...groups.map(({ label }) => `${label}, ms`)],
+    ...rows.map((row) => [row.name, ...groups.map(({ of }) => shown(of(row)))]),
+  ]
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
+  const text = lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  )
+  return `${[...text, ...absent.map(({ name, reason }) => `${name}: ${reason}`)].join('\n')}\n`
+}

@@ -1,0 +1,47 @@
+import type { Calls, Peer } from './protocol.ts'
+
+/** Log-likelihoods of float32 sums in another order, and of ten steps in which their differences grow: relative to the largest. */
+export const agreementTolerance = 1e-3
+
+export type Summary = { readonly median: number; readonly least: number; readonly most: number }
+export type Row = { readonly name: string; readonly trainingMs: Summary; readonly scoringMs: Summary }
+
+/**
+ * @returns how far a competitor's numbers are from the reference's, relative to the largest of these
+ */
+export function disagreement(got: Calls['check']['answer'], reference: Calls['check']['answer']): number {
+  const all = ({ logLikelihood, losses }: Calls['check']['answer']): number[] => [logLikelihood, ...losses]
+  const scale = Math.max(...all(reference).map(Math.abs))
+  return Math.max(...all(reference).map((value, i) => Math.abs(value - (all(got)[i] ?? Number.NaN)))) / scale
+}
+
+export type RoundOptions = {
+  readonly rounds: number
+  /** Steps and batches of a turn. */
+  readonly steps: number
+  readonly batches: number
+  readonly onProgress?: (what: string) => void
+}
+
+/** Goes round all competitors, one at a time, so that a drift of the machine meets all alike; the first round is not counted. */
+export async function goRound(peers: readonly Peer[], { rounds, steps, batches, onProgress }: RoundOptions): Promise<Row[]> {
+  const times = peers.map(({ name }) => ({ name, training: [] as number[], scoring: [] as number[] }))
+  for (let round = 0; round <= rounds; round++) {
+    for (const [i, peer] of peers.entries()) {
+      onProgress?.(`round ${round} of ${rounds}: ${peer.name}`)
+      const training = (await peer.call('train', { steps })).seconds / steps
+      const scoring = (await peer.call('score', { batches })).seconds / batches
+      if (round === 0) continue
+      times[i]!.training.push(training * 1000)
+      times[i]!.scoring.push(scoring * 1000)
+    }
+  }
+  return times.map(({ name, training, scoring }) => ({ name, trainingMs: summary(training), scoringMs: summary(scoring) }))
+}
+
+export function summary(values: readonly number[]): Summary {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const median = sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+  return { median, least: sorted[0]!, most: sorted.at(-1)! }
+}
