@@ -21,7 +21,9 @@ export function engineOptions({
   threads,
   deviceId,
   tf32,
-}: EngineOptions): EngineOptions & { device: NodeDevice | 'auto' } {
+}: {
+  readonly [Option in keyof EngineOptions]: EngineOptions[Option] | undefined
+}): EngineOptions & { readonly device: NodeDevice | 'auto' } {
   return {
     device,
     ...(threads === undefined ? {} : { threads }),
