@@ -6,10 +6,10 @@ import { answer, niceflow, tinyModel, workspace } from './niceflow.fixture.ts'
 const { path, remove } = workspace()
 afterAll(remove)
 
-/** Sixteen steps: in software each takes a third of a second. */
-const model = [...tinyModel, '--max-iter', '2', '--batch-size', '100']
+/** Eight steps: in software each takes a part of a second. */
+const model = [...tinyModel, ...'--max-iter 2 --limit 600 --validation 200 --batch-size 100 --coupling 2'.split(' ')]
 
-/** Sixteen float32 steps whose sums are done in another order; relative. */
+/** Eight float32 steps whose sums are done in another order; relative. */
 const trainingTolerance = 1e-3
 /** One pass through the same weights; relative. */
 const scoreTolerance = 1e-5
