@@ -1,5 +1,6 @@
 import { InvalidValueError, type StorageType, storageTypes } from '@niceflow/core'
 import type { NodeDevice } from '@niceflow/runtime-node'
+import { type EngineOptions, engineOptions } from '@niceflow/trainer'
 import type { Argv } from 'yargs'
 
 /** Reads a flag's number; with `least`, an integer from there on. */
@@ -14,9 +15,14 @@ export function numberFlag(flag: string, least?: number): (value: unknown) => nu
 
 const devices: readonly (NodeDevice | 'auto')[] = ['auto', 'cpu', 'cuda', 'webgpu']
 
-export type DeviceFlags = { readonly device: NodeDevice | 'auto'; readonly threads: number | undefined }
+export type DeviceFlags = {
+  readonly device: NodeDevice | 'auto'
+  readonly threads: number | undefined
+  readonly deviceId?: number | undefined
+  readonly tf32?: boolean | undefined
+}
 
-/** Where graphs run. */
+/** Where and how graphs run. */
 export function deviceFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DeviceFlags> {
   return yargs
     .option('device', { choices: devices, default: 'auto', describe: 'Where graphs run; auto is cuda where it works, else cpu' })
@@ -24,13 +30,28 @@ export function deviceFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DeviceFlags
       requiresArg: true,
       coerce: numberFlag('threads', 1),
       describe: 'Threads of one operator on cpu; one a physical core if left out',
-    }) as unknown as Argv<Flags & DeviceFlags>
+    })
+    .option('device-id', {
+      requiresArg: true,
+      coerce: numberFlag('device-id', 0),
+      describe: 'Which GPU cuda runs on, as nvidia-smi counts them; the first if left out',
+    })
+    .option('tf32', {
+      type: 'boolean',
+      describe: 'Let cuda round the factors of products to ten bits: faster, and log-likelihoods are off',
+    })
+    .check(cudaAlone) as unknown as Argv<Flags & DeviceFlags>
 }
 
-/** Device and threads as the runtimes take them. */
-export function deviceOptions({ device, threads }: DeviceFlags): { readonly device: NodeDevice | 'auto'; readonly threads?: number } {
-  return threads === undefined ? { device } : { device, threads }
+/** Flags that no device but cuda has are refused with another, which would else take no notice of them. */
+function cudaAlone({ device, ...flags }: Readonly<Record<string, unknown>>): true {
+  const given = ['device-id', 'tf32'].find((flag) => flags[flag] !== undefined && flags[flag] !== false)
+  if (given === undefined || device === 'auto' || device === 'cuda') return true
+  throw new InvalidValueError({ what: `--${given}`, expected: '--device cuda, which alone takes it', got: device, usage: true })
 }
+
+/** The flags as the runtimes take them. */
+export const deviceOptions: (flags: DeviceFlags) => EngineOptions = engineOptions
 
 export type DataFlags = { readonly 'data-dir': string | undefined }
 

@@ -98,6 +98,17 @@ test.each<[string, string, string]>([
     'Invalid values: Argument: dtype, Given: "int4", Choices: "fp32", "fp16", "q8"',
     'niceflow score --help says what there is',
   ],
+  [
+    'train --out RUN --device webgpu --device-id 1',
+    '--device-id: expected --device cuda, which alone takes it, got webgpu',
+    'niceflow train --help says what there is',
+  ],
+  [
+    'score BUNDLE a.png --device cpu --tf32',
+    '--tf32: expected --device cuda, which alone takes it, got cpu',
+    'niceflow score --help says what there is',
+  ],
+  ['eval BUNDLE --device-id -1', '--device-id: expected an integer from 0, got -1', 'niceflow eval --help says what there is'],
   ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
   ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],
   ['sample B --out a.png --temperature -1', '--temperature: expected a number from 0, got -1', 'niceflow sample --help says what there is'],

@@ -104,6 +104,11 @@ describe('bad input is refused in one line', () => {
     ['a negative number of threads', () => openSession(probeModel, { threads: -1 }), 'threads: expected an integer from 0, got -1'],
     ['a fractional device', () => openSession(probeModel, { deviceId: 0.5 }), 'deviceId: expected an integer from 0, got 0.5'],
     [
+      'a number of a device that has none',
+      () => openSession(probeModel, { device: 'webgpu', deviceId: 1 }),
+      'deviceId: expected none with webgpu, for which onnxruntime-node takes the adapter that the system prefers, got 1',
+    ],
+    [
       'bytes that are no model',
       () => openSession(Uint8Array.of(7), { name: 'seven' }),
       'seven: Failed to load model because protobuf parsing failed.',

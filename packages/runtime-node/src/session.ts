@@ -37,7 +37,7 @@ export type OpenOptions = Tuning & {
   readonly device?: NodeDevice | 'auto'
   /** Threads within an operator; ONNX Runtime's choice (one a physical core) when left out. */
   readonly threads?: number
-  /** Which CUDA device. */
+  /** Which CUDA device, as the driver counts them. @default 0 */
   readonly deviceId?: number
   /** Lets CUDA round factors to ten bits. It holds for the whole process: the first session on CUDA decides. @default false */
   readonly tf32?: boolean
@@ -61,12 +61,6 @@ export async function openSession(model: string | Uint8Array, { device = 'auto',
   const name = typeof model === 'string' ? model : (options.name ?? 'model')
   if (device !== 'auto' && !nodeDevices.includes(device)) {
     throw new InvalidValueError({ what: 'device', expected: `auto, ${nodeDevices.join(', ')}`, got: device, usage: true })
-  }
-  for (const what of ['threads', 'deviceId'] as const) {
-    const value = options[what]
-    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
-      throw new InvalidValueError({ what, expected: 'an integer from 0', got: value })
-    }
   }
   if (typeof model === 'string' && !existsSync(model)) throw new SessionError(`${model}: no such file`, { remedy: 'check the path' })
   if (device !== 'auto') return openOn(device, name, model, options)
@@ -98,6 +92,16 @@ async function openOn(
   options: OpenOptions,
   resident: readonly string[] = [],
 ): Promise<NodeResidentSession> {
+  for (const what of ['threads', 'deviceId'] as const) {
+    const value = options[what]
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
+      throw new InvalidValueError({ what, expected: 'an integer from 0', got: value })
+    }
+  }
+  if (device === 'webgpu' && options.deviceId !== undefined) {
+    const expected = 'none with webgpu, for which onnxruntime-node takes the adapter that the system prefers'
+    throw new InvalidValueError({ what: 'deviceId', expected, got: options.deviceId })
+  }
   const ort = await onnxruntime()
   await assertInstalled(device)
   // cuBLAS reads it when it starts; the environment of whoever runs the process comes first.

@@ -7,6 +7,7 @@ import type { Device, Session } from '@niceflow/runtime'
 import type { BenchmarkOptions, Figure } from './benchmark.ts'
 import { inTurns, median, openPeak, rates, timed } from './benchmark-peak.ts'
 import { optimizerOf, type Recipe } from './config.ts'
+import type { EngineOptions } from './engine-calls.ts'
 import { trainingSessions } from './make-engine.ts'
 import { type PresetName, presets } from './presets.ts'
 import { startFrom } from './start.ts'
@@ -51,7 +52,7 @@ export type TrainingMeasurement = {
 }
 
 type Measuring = Required<Pick<BenchmarkOptions, 'data' | 'repeats'>> & {
-  readonly options: Pick<BenchmarkOptions, 'device' | 'threads'>
+  readonly options: EngineOptions
   readonly open: (graph: Graph) => Promise<Session>
   readonly onProgress: BenchmarkOptions['onProgress']
 }

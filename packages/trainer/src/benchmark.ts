@@ -2,7 +2,7 @@ import { fillUniform, streamKey, tensor } from '@niceflow/core'
 import { encoderGraph, ports } from '@niceflow/flow'
 import { encodeModel, type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
-import { type NodeDevice, openSession } from '@niceflow/runtime-node'
+import { openSession } from '@niceflow/runtime-node'
 import { inTurns, openPeak, rates } from './benchmark-peak.ts'
 import {
   measureTraining,
@@ -12,6 +12,7 @@ import {
   trainingRows,
   untrained,
 } from './benchmark-training.ts'
+import { type EngineOptions, engineOptions } from './engine-calls.ts'
 import { presets } from './presets.ts'
 import type { TrainingData } from './training-data.ts'
 
@@ -33,10 +34,8 @@ export type Benchmark = {
   readonly peakMemoryMiB: number
 }
 
-export type BenchmarkOptions = {
+export type BenchmarkOptions = EngineOptions & {
   readonly data: TrainingData
-  readonly device?: NodeDevice | 'auto'
-  readonly threads?: number
   /** Counted repeats of each figure, after one that is not. @default 7 */
   readonly repeats?: number
   readonly onProgress?: (what: string) => void
@@ -47,8 +46,8 @@ const scoringBatches = [1, 64, 1024]
 const scoringFlopsPerRun = 40e9
 
 /** Speed against what this machine reaches on plain products of the same batch, measured in turns; medians. */
-export async function benchmark({ data, device = 'auto', threads, repeats = 7, onProgress }: BenchmarkOptions): Promise<Benchmark> {
-  const options = { device, ...(threads === undefined ? {} : { threads }) }
+export async function benchmark({ data, repeats = 7, onProgress, ...computing }: BenchmarkOptions): Promise<Benchmark> {
+  const options = engineOptions(computing)
   const open = (graph: Graph): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), options)
 
   const measured: TrainingMeasurement[] = []
@@ -77,7 +76,7 @@ export async function benchmark({ data, device = 'auto', threads, repeats = 7, o
   const { batch, msPerBatch, msPerStep } = figures[0]!
   return {
     device: used,
-    threads: threads ?? null,
+    threads: options.threads ?? null,
     peakGflops: Math.max(...[...training, ...scoring].map((row) => row.peakGflops)),
     training,
     scoring,

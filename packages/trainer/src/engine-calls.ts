@@ -21,7 +21,9 @@ export function engineOptions({
   threads,
   deviceId,
   tf32,
-}: EngineOptions): EngineOptions & { device: NodeDevice | 'auto' } {
+}: {
+  readonly [Option in keyof EngineOptions]: EngineOptions[Option] | undefined
+}): EngineOptions & { readonly device: NodeDevice | 'auto' } {
   return {
     device,
     ...(threads === undefined ? {} : { threads }),
@@ -35,6 +37,8 @@ export type EngineSpec = EngineOptions & {
   readonly engine: EngineName
   readonly recipe: Recipe
   readonly constants: EngineModel['constants']
+  /** Writes a profile of every node of the training graph to `<profile>_<time>.json` when the engine is disposed; onnxruntime's engine alone does. */
+  readonly profile?: string
 }
 
 export function modelOf({ recipe, constants }: Pick<EngineSpec, 'recipe' | 'constants'>): EngineModel {

@@ -6,16 +6,20 @@ import { type EngineName, type EngineOptions, type EngineSpec, modelOf } from '.
 /** Moments of dead units turn denormal after some hundred steps, and denormals are slow. */
 const sessionConfigs = { training: { 'session.set_denormal_as_zero': '1' }, evaluation: {} } as const
 
-/** Opens the sessions of training and of what goes with it. */
-export function trainingSessions(options: EngineOptions): OpenSession {
-  return (model, use) => openSession(model, { ...options, sessionConfig: sessionConfigs[use] })
+/** Opens the sessions of training and of what goes with it; only the first is profiled. */
+export function trainingSessions({ profile, ...options }: EngineOptions & Pick<EngineSpec, 'profile'>): OpenSession {
+  const profiles = { training: profile === undefined ? {} : { profile }, evaluation: {} }
+  return (model, use) => openSession(model, { ...options, ...profiles[use], sessionConfig: sessionConfigs[use] })
 }
 
 const makers: { readonly [Name in EngineName]: (spec: EngineSpec) => Promise<Engine> } = {
-  onnxruntime: ({ engine: _, recipe, constants, ...options }) => {
+  onnxruntime: ({ engine: _, recipe, constants, profile, ...options }) => {
     const model = modelOf({ recipe, constants })
-    if (options.device !== 'webgpu') return onnxRuntimeEngine(model, trainingSessions(options))
-    return residentEngine(model, (bytes, resident) => openResidentSession(bytes, resident, options))
+    const profiled = profile === undefined ? {} : { profile }
+    if (options.device !== 'webgpu') return onnxRuntimeEngine(model, trainingSessions({ ...options, ...profiled }))
+    return residentEngine(model, (bytes, resident) =>
+      openResidentSession(bytes, resident, { ...options, ...(resident.length > 0 ? profiled : {}) }),
+    )
   },
   tfjs: async ({ device, recipe, constants }) => {
     const { tf, gpu } = tensorflow(device)
