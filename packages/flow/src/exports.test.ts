@@ -35,6 +35,7 @@ it('exports these names and no others', () => {
       "splitHalves",
       "stateArrays",
       "trainingGraph",
+      "trainingStepGraph",
     ]
   `)
 })

@@ -13,6 +13,7 @@ test('the public surface is this and no more', () => {
     'nativePackage',
     'nativePackages',
     'nodeDevices',
+    'openResidentSession',
     'openSession',
     'probeDevices',
     'readBundle',

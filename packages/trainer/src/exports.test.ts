@@ -16,6 +16,7 @@ it('exports these names and no others', () => {
       "calibrate",
       "defaultPreset",
       "engineNames",
+      "engineOptions",
       "engineProcess",
       "ensureFolder",
       "exists",
