@@ -17,8 +17,7 @@ type Values = Readonly<Record<string, TfjsValue>>
  */
 export function tfjsEngine(tf: Tensorflow, { flow, optimizer, constants, dropout = 0 }: EngineModel, device: Device): Engine {
   const table = tfjsKernels(tf)
-  // Blocks are for a processor's caches: here each would be a copy.
-  const training = trainingGraph(flow, optimizer, { dropout, blockSize: Number.POSITIVE_INFINITY })
+  const training = trainingGraph(flow, optimizer, { dropout })
   const evaluation = evaluationGraph(flow)
   const arrays = stateArrays(flow, optimizer)
   const upload = (tensors: Readonly<Record<string, Tensor>>): Values =>

@@ -1,7 +1,6 @@
 import { rows, streamKey, tensor, uniform } from '@niceflow/core'
 import { buildGraph, evaluate } from '@niceflow/graph'
 import { expect, it } from 'vitest'
-import { blockedShape } from './blocks.ts'
 import { dropoutDraws } from './dropout.ts'
 import { drawnParameters, float64Flow, small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
@@ -115,14 +114,6 @@ it('the training graph takes the steps of textbook Adam on numerical gradients',
   }
 })
 
-it('updates in blocks exactly as it does whole', () => {
-  const start = drawnParameters(config, 4)
-  const whole = interpretSteps(start, adam(adamConfig))
-  const blocked = interpretSteps(start, adam(adamConfig), { blockSize: 2 })
-  expect(blockedShape([2, 4], 2)).toEqual([2, 1, 4])
-  expect(blocked).toEqual(whole)
-})
-
 it('moves a parameter by its own rate', () => {
   const start = drawnParameters(config, 4)
   const rates = { [logScale]: 10 }
@@ -133,13 +124,6 @@ it('moves a parameter by its own rate', () => {
   ]
   // Adam's first step has the size of the learning rate, whatever the gradient's: all but epsilon, and float32's rounding of a move of a thousandth.
   expect(Math.abs(moved(faster) / moved(plain) - 10)).toBeLessThan(1e-3)
-})
-
-it('cuts large matrices only, into whole rows', () => {
-  expect(blockedShape([1000, 1000])).toEqual([4, 250, 1000])
-  expect(blockedShape([392, 1000])).toEqual([392, 1000])
-  expect(blockedShape([1_000_000])).toEqual([1_000_000])
-  expect(blockedShape([997, 1000])).toEqual([997, 1000])
 })
 
 /** Plain gradient descent, whose steps show the gradient itself. */

@@ -1,5 +1,4 @@
 import { type Builder, buildGraph, differentiate, type Graph, type Value } from '@niceflow/graph'
-import { blockedShape, updateBlocks } from './blocks.ts'
 import { dropout, dropoutPorts } from './dropout.ts'
 import { ports } from './graphs.ts'
 import type { Flow } from './nice.ts'
@@ -34,8 +33,6 @@ export function parametersOf<T>(
 const isTrainable = ({ trainable }: Parameter): boolean => trainable
 
 export type TrainingGraphOptions = {
-  /** Elements that the optimizer updates at a time. @default `defaultBlockSize` */
-  readonly blockSize?: number
   /** Probability with which a hidden unit is dropped; the graph then takes `dropoutDraws` too. @default 0 */
   readonly dropout?: number
 }
@@ -49,13 +46,13 @@ export type TrainingGraphOptions = {
  *
  * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once.
  */
-export function trainingGraph(flow: Flow, optimizer: Optimizer, { blockSize, dropout: rate = 0 }: TrainingGraphOptions = {}): Graph {
+export function trainingGraph(flow: Flow, optimizer: Optimizer, { dropout: rate = 0 }: TrainingGraphOptions = {}): Graph {
   const g = buildGraph('training')
   const given = stepInputs(g, flow, optimizer, rate, ['steps'])
   const arrays = stateArrays(flow, optimizer)
   const { carried, stacked } = g.Loop({
     steps: g.Gather(g.Shape(given.x), 0),
-    carried: arrays.map(({ name, dims }) => reshape(g, g.input(name, 'float32', dims), blockedShape(dims, blockSize))),
+    carried: arrays.map(({ name, dims }) => g.input(name, 'float32', dims)),
     body: (body, iteration, state) => {
       const at = (rows: Value): Value => body.Gather(rows, iteration)
       const { x, scalars, draws, constants } = given
@@ -65,22 +62,17 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer, { blockSize, dro
     },
   })
   carried.forEach((value, i) => {
-    const { name, dims } = arrays[i]!
-    g.output(nextName(name), reshape(g, value, dims))
+    g.output(nextName(arrays[i]!.name), value)
   })
   g.output(ports.logLikelihood, stacked[0]!)
   return g.build()
 }
 
 /**
- * One step of the training graph by itself: the same inputs without the axis of steps, and the state unblocked; `log_likelihood` is [].
+ * One step of the training graph by itself: the same inputs without the axis of steps; `log_likelihood` is [].
  * For devices without a Loop, which keep the state in their memory from run to run.
  */
-export function trainingStepGraph(
-  flow: Flow,
-  optimizer: Optimizer,
-  { dropout: rate = 0 }: Pick<TrainingGraphOptions, 'dropout'> = {},
-): Graph {
+export function trainingStepGraph(flow: Flow, optimizer: Optimizer, { dropout: rate = 0 }: TrainingGraphOptions = {}): Graph {
   const g = buildGraph('training_step')
   const given = stepInputs(g, flow, optimizer, rate, [])
   const arrays = stateArrays(flow, optimizer)
@@ -107,9 +99,6 @@ function stepInputs(g: Builder, flow: Flow, optimizer: Optimizer, dropout: numbe
   return { x, scalars, draws, constants }
 }
 
-const reshape = (g: Builder, value: Value, dims: readonly number[]): Value =>
-  value.dims.length === dims.length ? value : g.Reshape(value, dims)
-
 type Step = {
   /** [batch, dim] */
   readonly x: Value
@@ -130,22 +119,17 @@ function trainingStep(
 ): { next: readonly Value[]; logLikelihood: Value } {
   const onHidden = examples && units && dropout(rate, examples, units)
   const trainable = flow.parameters.filter(isTrainable)
-  const parameters = trainable.map(({ dims }, i) => reshape(g, state[i]!, dims))
+  const parameters = state.slice(0, trainable.length)
   const values = new Map([...constants, ...trainable.map(({ name }, i) => [name, parameters[i]!] as const)])
   const logLikelihood = g.ReduceMean(flow.logLikelihood(g, x, (name) => values.get(name)!, onHidden).logLikelihood, { keepdims: 0 })
   const raw = differentiate(g, g.Neg(logLikelihood), parameters)
   const gradients = optimizer.prepare?.(g, raw) ?? raw
   const updates = trainable.map(({ name }, i) => {
-    const arrays = [i, ...optimizer.slots.map((_, slot) => (slot + 1) * trainable.length + i)].map((at) => state[at]!)
-    return g.scope(`${name}/update`, () =>
-      updateBlocks(g, gradients[i]!, arrays, (body, gradient, [parameter, ...slots]) => {
-        const next = optimizer.update(body, name, parameter!, gradient, slots, scalars)
-        return [next.parameter, ...next.slots]
-      }),
-    )
+    const slots = optimizer.slots.map((_, slot) => state[(slot + 1) * trainable.length + i]!)
+    return g.scope(`${name}/update`, () => optimizer.update(g, name, parameters[i]!, gradients[i]!, slots, scalars))
   })
   return {
-    next: [0, ...optimizer.slots.map((_, slot) => slot + 1)].flatMap((kind) => updates.map((arrays) => arrays[kind]!)),
+    next: [...updates.map(({ parameter }) => parameter), ...optimizer.slots.flatMap((_, slot) => updates.map(({ slots }) => slots[slot]!))],
     logLikelihood,
   }
 }

@@ -40,8 +40,8 @@ export const trainingRows: readonly { readonly model: PresetName; readonly batch
 /** One for each half: what is made anew in each epoch is in both, and what is kept of each shows in the second. */
 const memoryEpochs = 2
 
-/** About as long as a peak's run, and long enough for a clock. */
-const flopsPerRun = 400e9
+/** A peak's run: long enough for a clock. */
+const peakFlops = 400e9
 
 export type TrainingMeasurement = {
   readonly device: Device
@@ -76,7 +76,8 @@ export async function measureTraining(
     for (const batch of batches) {
       onProgress?.(`training the ${model} model at batch ${batch}`)
       const flopsPerStep = matrixFlops(trainingGraph(flow, optimizer), { batch, steps: 1 })
-      const steps = Math.max(1, Math.round(flopsPerRun / flopsPerStep))
+      // As the trainer takes them: what moves the state in and out of a run is shared by its steps.
+      const steps = recipe.training.stepsPerRun
       const runs = wholeRuns(data, batch, steps, recipe)
       const making: number[] = []
       const resident: number[] = []
@@ -91,7 +92,7 @@ export async function measureTraining(
         done += steps
         resident.push(process.memoryUsage.rss() / 2 ** 20)
       }
-      const figure = await inTurns(await openPeak(batch, flopsPerRun, open), repeats, train, prepare)
+      const figure = await inTurns(await openPeak(batch, peakFlops, open), repeats, train, prepare)
       const msPerStep = (figure.seconds * 1000) / steps
       figures.push({ model, msPerStep, msPerBatch: median(making), ...rates(batch, flopsPerStep, msPerStep, figure.peakGflops) })
       if (memory) continue

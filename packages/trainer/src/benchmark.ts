@@ -36,7 +36,7 @@ export type Benchmark = {
 
 export type BenchmarkOptions = EngineOptions & {
   readonly data: TrainingData
-  /** Counted repeats of each figure, after one that is not. @default 7 */
+  /** Counted repeats of each figure, after one that is not. @default 5 */
   readonly repeats?: number
   readonly onProgress?: (what: string) => void
 }
@@ -46,7 +46,7 @@ const scoringBatches = [1, 64, 1024]
 const scoringFlopsPerRun = 40e9
 
 /** Speed against what this machine reaches on plain products of the same batch, measured in turns; medians. */
-export async function benchmark({ data, repeats = 7, onProgress, ...computing }: BenchmarkOptions): Promise<Benchmark> {
+export async function benchmark({ data, repeats = 5, onProgress, ...computing }: BenchmarkOptions): Promise<Benchmark> {
   const options = engineOptions(computing)
   const open = (graph: Graph): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), options)
 

@@ -10,7 +10,7 @@ const percent = (share: number): string => `${number(100 * share, 1)} %`
 export const benchCommand: Command = command(
   (yargs) =>
     deviceFlags(dataFlags(yargs))
-      .option('repeats', { default: 7, requiresArg: true, coerce: numberFlag('repeats', 1), describe: 'Counted repeats of each figure' })
+      .option('repeats', { default: 5, requiresArg: true, coerce: numberFlag('repeats', 1), describe: 'Counted repeats of each figure' })
       .example('$0 bench', "training and scoring of the paper's MNIST model, beside this machine's own peak")
       .example('$0 bench --json --repeats 15', 'steadier medians, as one JSON object'),
   async ({ repeats, dataDir, ...device }) => {
