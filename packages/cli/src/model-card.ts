@@ -1,9 +1,9 @@
 import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
 import { catalogue } from '@niceflow/data'
 import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
-import { recipeOf } from '@niceflow/trainer'
+import { presets, type Recipe, recipeOf } from '@niceflow/trainer'
 import { storageRows } from './bundle.ts'
-import { trainCommandLine } from './recipe-flags.ts'
+import { type Departure, departures, trainCommandLine } from './recipe-flags.ts'
 import { nats, number, rangeOf } from './text.ts'
 
 export const cardFile = 'README.md'
@@ -29,7 +29,8 @@ export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
 /** A bundle's model card, in Markdown: all that it says is the manifest's. */
 export function modelCard(manifest: Manifest): string {
   const { name, model, provenance } = manifest
-  const { flow, training } = recipeOf(manifest)
+  const recipe = recipeOf(manifest)
+  const { flow, training } = recipe
   const density = `nats per example, a density on ${rangeOf(model.dataRange)}^${model.dim}`
   const again = fitAgain(manifest)
   const chosen =
@@ -39,7 +40,8 @@ export function modelCard(manifest: Manifest): string {
   const licence = Object.hasOwn(catalogue, provenance.dataset) ? ` Licence of the data: ${catalogue[provenance.dataset]!.licence}.` : ''
   return `# ${name}
 
-A NICE normalizing flow (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
+A normalizing flow of the family of NICE (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
+${kinship(recipe)}
 It maps data to independent latent variables and back, exactly, and so gives every example a likelihood.
 ${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesFile})\n`}
 ## Data
@@ -47,7 +49,7 @@ ${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesF
 Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256}),
 epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps), ${chosen}.
 ${dequantization(manifest)}${licence}
-
+${recipeTable(recipe)}
 ## Figures
 
 | examples | log-likelihood | bits per dimension |
@@ -83,6 +85,31 @@ ${again === undefined ? '' : `\nFitted by \`${again}\`.\n`}
   held-out examples on both sides (the percentile that \`score\` prints) rather than with a threshold.
 - Likelihoods are comparable between models of the same data on the same data range only.
 - It knows nothing that its training data do not show; samples may resemble training examples.
+`
+}
+
+/** Fields that change how functions are written and fitted, not which there are. */
+const sameFunctions: readonly Departure['flag']['field'][] = ['shiftUnit', 'leak']
+
+/** Whether it is the model that the paper reports on. */
+function kinship(recipe: Recipe): string {
+  const other = departures(recipe, presets.paper).filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
+  if (other.length === 0) return "It has the architecture of the paper's MNIST model."
+  return `**It is not the paper's MNIST model**: ${other.map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`).join('; ')}.`
+}
+
+/** What was done otherwise than in the paper. */
+function recipeTable(recipe: Recipe): string {
+  const rows = departures(recipe, presets.paper).map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
+  if (rows.length === 0) return "\nFitted by the paper's recipe.\n"
+  return `
+## Recipe
+
+What was done otherwise than in the paper; the rest is as there.
+
+| | here | paper | |
+|---|---|---|---|
+${rows.join('\n')}
 `
 }
 

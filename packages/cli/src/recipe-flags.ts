@@ -1,5 +1,5 @@
 import { InvalidValueError } from '@niceflow/core'
-import type { FlowConfig, Preprocessing } from '@niceflow/flow'
+import { type FlowConfig, InvalidConfigError, type Preprocessing } from '@niceflow/flow'
 import { defaultPreset, type PartialRecipe, type PresetName, presets, type Recipe, type TrainingConfig } from '@niceflow/trainer'
 import { numberFlag } from './flags.ts'
 import { shellWord } from './text.ts'
@@ -182,14 +182,32 @@ export function recipeChanges(args: Readonly<Record<string, unknown>>): Required
   return { flow: of('flow'), training: of('training') }
 }
 
+/** What `resolve` gives; a field that it refuses is called by the flag that set it, where one did. */
+export function namingFlags<T>(args: Readonly<Record<string, unknown>>, resolve: () => T): T {
+  try {
+    return resolve()
+  } catch (error) {
+    const at = error instanceof InvalidConfigError ? error.at : undefined
+    const flag = recipeFlags.find(({ field, flag }) => field === at?.field && args[flag] !== undefined)
+    throw at && flag ? new InvalidConfigError(`--${flag.flag}: ${at.problem}`, { usage: true, cause: error }) : error
+  }
+}
+
+/** A flag that a recipe sets otherwise than another one: its value in both, as they are written. */
+export type Departure = { readonly flag: RecipeFlag; readonly text: string; readonly usual: string }
+
+/** Where a recipe departs from another; of the seed nothing is said. */
+export function departures(recipe: Recipe, from: Recipe): readonly Departure[] {
+  return recipeFlags.flatMap((flag) => {
+    const [text, usual] = [flag.write(fieldOf(recipe, flag)), flag.write(fieldOf(from, flag))]
+    return text === usual || flag.field === 'seed' ? [] : [{ flag, text, usual }]
+  })
+}
+
 /** The command that fits such a model again: its seed, the nearest preset, and a flag for every field in which the recipe differs from it. */
 export function trainCommandLine(recipe: Recipe, rest: readonly string[]): string {
-  const differences = (preset: Recipe): string[] =>
-    recipeFlags.flatMap((flag) => {
-      const text = flag.write(fieldOf(recipe, flag))
-      return text === flag.write(fieldOf(preset, flag)) || flag.field === 'seed' ? [] : [`--${flag.flag}=${text}`]
-    })
-  const candidates = (Object.keys(presets) as PresetName[]).map((name) => ({ name, changes: differences(presets[name]) }))
+  const candidates = (Object.keys(presets) as PresetName[]).map((name) => ({ name, changes: departures(recipe, presets[name]) }))
   const { name, changes } = candidates.reduce((best, next) => (next.changes.length < best.changes.length ? next : best))
-  return ['niceflow train', ...[...rest, `--seed=${recipe.training.seed}`, `--preset=${name}`, ...changes].map(shellWord)].join(' ')
+  const flags = changes.map(({ flag, text }) => `--${flag.flag}=${text}`)
+  return ['niceflow train', ...[...rest, `--seed=${recipe.training.seed}`, `--preset=${name}`, ...flags].map(shellWord)].join(' ')
 }

@@ -43,7 +43,7 @@ describe.concurrent('the command, in a process of its own', () => {
     ['train --out RUN --dataset cifar', 'dataset: expected mnist, got cifar', 'see `niceflow data list`'],
     [
       'train --out RUN --dataset mnist --batch-size -200',
-      'training config: batchSize: Too small: expected number to be >0, got -200',
+      '--batch-size: Too small: expected number to be >0, got -200',
       'niceflow train --help says what there is',
     ],
   ])('niceflow %s is a usage error', async (line, message, remedy) => {
@@ -126,7 +126,7 @@ test('a config file that is wrong is named, with the field', async () => {
 test('a flag that is given twice is what it is given last', async () => {
   const twice = 'train --out OTHER --out RUN --dataset mnist --lr 0.5 --lr 1 --json --batch-size 7 --batch-size -1'
   expect(await niceflowHere(wordsOf(twice))).toEqual(
-    refusal(2, 'training config: batchSize: Too small: expected number to be >0, got -1', 'niceflow train --help says what there is'),
+    refusal(2, '--batch-size: Too small: expected number to be >0, got -1', 'niceflow train --help says what there is'),
   )
 })
 

@@ -1,4 +1,4 @@
-import { NiceflowError, pixelLevels } from '@niceflow/core'
+import { type ErrorDetails, NiceflowError, pixelLevels } from '@niceflow/core'
 import * as z from 'zod'
 
 /**
@@ -75,18 +75,23 @@ const schema = z.strictObject({
 
 export class InvalidConfigError extends NiceflowError {
   override readonly name = 'InvalidConfigError'
+  /** The field at fault and what is wrong with it, where it is one. */
+  readonly at: { readonly field: string; readonly problem: string } | undefined
+  constructor(message: string, { at, ...details }: ErrorDetails & Partial<Pick<InvalidConfigError, 'at'>> = {}) {
+    super(message, details)
+    this.at = at
+  }
 }
 
 /** Raises the first problem that a schema found, as one line that names the field and its value. */
 export function refuse(what: string, value: unknown, error: z.ZodError): never {
   const { path, message } = error.issues[0]!
   // An unknown key has no path of its own: its message names it.
-  const got =
-    path.length === 0 ? undefined : path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value)
-  throw new InvalidConfigError(
-    `${what}: ${path.join('.') || 'value'}: ${message}${got === undefined ? '' : `, got ${JSON.stringify(got)}`}`,
-    { usage: true },
-  )
+  const inner = (outer: unknown, key: PropertyKey): unknown => (outer as Record<PropertyKey, unknown> | undefined)?.[key]
+  const got = path.length === 0 ? undefined : path.reduce(inner, value)
+  const problem = `${message}${got === undefined ? '' : `, got ${JSON.stringify(got)}`}`
+  const at = path[0] === undefined ? {} : { at: { field: String(path[0]), problem } }
+  throw new InvalidConfigError(`${what}: ${path.join('.') || 'value'}: ${problem}`, { usage: true, ...at })
 }
 
 /**

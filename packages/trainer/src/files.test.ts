@@ -96,6 +96,16 @@ test('a file in the place of a folder, or among its parents, is named, with the 
   expect(readFileSync(file, 'utf8')).toBe('kept')
 })
 
+/** Where Linux shows its processes nobody makes a folder; Node's recursive `mkdir` never says so. */
+const noFolders = '/proc'
+
+test.runIf(existsSync(noFolders))('a parent that takes no folders is named, at once', async () => {
+  await expect(ensureFolder(join(noFolders, 'x', 'run'))).rejects.toMatchObject({
+    message: `folder ${noFolders}/x/run cannot be written: ENOENT`,
+    remedy: 'make its folder first',
+  })
+})
+
 test('a folder is made with its parents, or taken as it is', async () => {
   const dir = join(temporaryFolder(), 'a', 'b')
   await ensureFolder(dir)

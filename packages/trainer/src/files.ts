@@ -91,7 +91,7 @@ const probeBytes = 4096
 export async function ensureFolder(path: string): Promise<void> {
   const probe = temporaryName(join(path, probeFile))
   try {
-    await mkdir(path, { recursive: true })
+    await makeFolder(path)
     // Written and removed at once, so that a kill hardly ever leaves it.
     try {
       writeFileSync(probe, new Uint8Array(probeBytes))
@@ -101,6 +101,15 @@ export async function ensureFolder(path: string): Promise<void> {
   } catch (error) {
     throw writeError('folder', path, error as NodeJS.ErrnoException)
   }
+}
+
+/** By single steps: under a parent that takes no folders (/proc), Node's recursive `mkdir` tries for ever. */
+async function makeFolder(path: string): Promise<void> {
+  const parent = dirname(path)
+  if (parent !== path && !(await exists(parent))) await makeFolder(parent)
+  await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error
+  })
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -29,7 +29,7 @@ import { drawSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
 import { note, trainProgress, warn } from '../progress.ts'
-import { presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
+import { namingFlags, presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
 import { duration, nats, number, rangeOf, shellWord } from '../text.ts'
 
 const groups = { training: 'Training (left out: as the preset has it):', flow: 'Model (left out: as the preset has it):' } as const
@@ -110,7 +110,8 @@ export const trainCommand: Command = command(
     const config = { flow: { ...file.flow, ...changes.flow }, training: { ...file.training, ...changes.training } }
     const dataset = await loadDataset(name, { dir: args.dataDir })
     const data = trainingData(dataset, args.limit)
-    for (const warning of flowWarnings(resolveRecipe(presets[preset], config, dataset.dim).flow)) warn(warning)
+    const { flow } = namingFlags(args, () => resolveRecipe(presets[preset], config, dataset.dim))
+    for (const warning of flowWarnings(flow)) warn(warning)
 
     let used: Used | undefined
     const interruption = interruptible()
