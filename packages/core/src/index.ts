@@ -1,4 +1,5 @@
 export * from './dequantize.ts'
+export * from './distribution.ts'
 export * from './error.ts'
 export * from './likelihood.ts'
 export * from './manifest.ts'
