@@ -27,6 +27,7 @@ it('exports these names and no others', () => {
       "presets",
       "probeEngines",
       "readHistory",
+      "readLogScale",
       "readRecipeFile",
       "readRun",
       "recipeOf",
