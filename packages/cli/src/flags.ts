@@ -13,6 +13,23 @@ export function numberFlag(flag: string, least?: number): (value: unknown) => nu
   }
 }
 
+type NumberOption = {
+  readonly default: number
+  readonly requiresArg: true
+  readonly coerce: (value: unknown) => number
+  readonly describe: string
+}
+
+/** A temperature from 0, 1 where it is left out. */
+export function temperatureFlag(describe: string): NumberOption {
+  const coerce = (value: unknown): number => {
+    const read = numberFlag('temperature')(value)
+    if (read >= 0) return read
+    throw new InvalidValueError({ what: '--temperature', expected: 'a number from 0', got: value, usage: true })
+  }
+  return { default: 1, requiresArg: true, coerce, describe }
+}
+
 const devices: readonly (NodeDevice | 'auto')[] = ['auto', 'cpu', 'cuda', 'webgpu']
 
 export type DeviceFlags = {

@@ -11,6 +11,7 @@ test('the public surface is this and no more', () => {
     'assertRun',
     'byImportance',
     'interpolationKinds',
+    'latentReach',
     'latentScales',
     'probeInput',
     'probeModel',

@@ -1,7 +1,7 @@
 import { distributions, type Manifest, quantiles, tensor } from '@niceflow/core'
 import { expect, test } from 'vitest'
 import { failure, logScales, tinyManifest, tinySessions } from './fake.fixture.ts'
-import { byImportance, Flow, latentScales, sweepProbabilities } from './index.ts'
+import { byImportance, Flow, latentReach, latentScales, sweepProbabilities } from './index.ts'
 
 function tinyFlow(model: Partial<Manifest['model']> = {}): Flow {
   return new Flow({ manifest: { ...tinyManifest, model: { ...tinyManifest.model, ...model } }, ...tinySessions() })
@@ -84,4 +84,16 @@ test('a dimension is as important as exp(-s) is large, and equals keep their ord
     message: "the model's facts: expected logScale, got none",
     remedy: 'export the bundle again, with this version of niceflow',
   })
+})
+
+test('a latent reaches as far as the data move from its lower quartile to its upper one', async () => {
+  const told: number[][] = []
+  const reach = await latentReach(flow, { draws: 2, seed: 3, onProgress: (...progress) => told.push(progress) })
+  // The tiny flow has no couplings: all samples move alike.
+  const quartiles = quantiles.logistic(0.75) - quantiles.logistic(0.25)
+  expect(Math.max(...logScales.map((s, d) => Math.abs(Math.exp(-s) * quartiles - reach[d]!)))).toBeLessThan(3 * rounding)
+  expect(told).toEqual([
+    [1, 2],
+    [2, 2],
+  ])
 })
