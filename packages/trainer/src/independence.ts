@@ -15,6 +15,8 @@ export const testLevel = 0.01
 
 /** How far each latent's distribution is from the prior's: Kolmogorov-Smirnov distances sup |F_n - F|. */
 export type Marginals = {
+  /** Of each dimension. */
+  readonly distances: readonly number[]
   readonly mean: number
   /** The mean distance of as many draws of the prior itself. */
   readonly meanByChance: number
@@ -91,6 +93,7 @@ function marginalsOf(distances: readonly number[], n: number): Marginals {
   const critical = kolmogorovCritical(n, testLevel)
   const worst = Math.max(...distances)
   return {
+    distances,
     mean: distances.reduce((sum, distance) => sum + distance, 0) / distances.length,
     meanByChance: kolmogorovMean(n),
     worst: { dimension: distances.indexOf(worst), distance: worst },
