@@ -47,21 +47,6 @@ export async function importanceOf(
   return { importance, order: byImportance(importance) }
 }
 
-/**
- * Reads whole numbers, separated by commas.
- * @throws InvalidValueError (usage) for other words
- */
-export function integersFlag(flag: string, least: number): (value: unknown) => readonly number[] {
-  return (value) =>
-    String(value)
-      .split(',')
-      .map((word) => {
-        const read = word.trim() === '' ? Number.NaN : Number(word)
-        if (Number.isSafeInteger(read) && read >= least) return read
-        throw new InvalidValueError({ what: `--${flag}`, expected: `integers from ${least}, separated by commas`, got: value, usage: true })
-      })
-}
-
 /** @throws InvalidValueError (usage) for more dimensions than there are */
 export function assertCount(flag: string, count: number, dim: number): void {
   if (count > dim)

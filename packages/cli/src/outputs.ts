@@ -10,7 +10,7 @@ export type ExamplesWriter = (examples: Tensor<'float32'>, model: ModelFacts, co
 const writers: Readonly<Record<string, ExamplesWriter>> = {
   '.png': (examples, { imageShape, dataRange }, columns) => {
     if (imageShape === null) {
-      throw new InvalidValueError({ what: 'samples as PNG', expected: 'a model of images', got: 'vectors', remedy: 'write an .npy file' })
+      throw new InvalidValueError({ what: 'examples as PNG', expected: 'a model of images', got: 'vectors', remedy: 'write an .npy file' })
     }
     return writePng(imageGrid(examples.data, { shape: imageShape, range: dataRange, ...(columns === undefined ? {} : { columns }) }))
   },

@@ -1,9 +1,9 @@
-import { InvalidValueError, sizeOf, type Tensor, tensor } from '@niceflow/core'
+import { sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { type Flow, type InterpolationKind, interpolationKinds, NonFiniteLikelihoodError } from '@niceflow/runtime'
 import { writeAtomic } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
+import { choicesFlag, dataFlags, flowFlags, numberFlag } from '../flags.ts'
 import { inputHelp, readInput } from '../inputs.ts'
 import { writerOf } from '../outputs.ts'
 import { nats, rangeOf, table } from '../text.ts'
@@ -23,7 +23,7 @@ export const interpolateCommand: Command = command(
       .option('kind', {
         default: 'quantile',
         requiresArg: true,
-        coerce: kindsFlag,
+        coerce: choicesFlag('kind', interpolationKinds),
         describe: `The path between the latents, or several, a row each: ${interpolationKinds.join(', ')}`,
       })
       .option('seed', { default: 0, requiresArg: true, coerce: numberFlag('seed', 0), describe: 'Of the draws that dequantise pixels' })
@@ -38,9 +38,8 @@ export const interpolateCommand: Command = command(
         '$0 interpolate out/mnist --from mnist:test:0 --to mnist:test:1 --kind linear,spherical,quantile --out paths.png',
         'three paths, and the likelihood along each',
       ),
-  async ({ bundle, from, to, steps, kind, seed, out, dataDir, ...device }) => {
+  async ({ bundle, from, to, steps, kind: kinds, seed, out, dataDir, ...device }) => {
     const write = writerOf(out)
-    const kinds = kind as unknown as readonly InterpolationKind[]
     return withFlow(bundle, device, async (flow) => {
       const { manifest } = flow
       const [a, b] = [await readInput(from, manifest, dataDir), await readInput(to, manifest, dataDir)]
@@ -82,13 +81,4 @@ async function likelihoods(flow: Flow, { data, dims }: Tensor<'float32'>): Promi
     )
   }
   return found
-}
-
-function kindsFlag(value: unknown): readonly InterpolationKind[] {
-  const words = String(value).split(',')
-  const isKind = (word: string): word is InterpolationKind => (interpolationKinds as readonly string[]).includes(word)
-  const unknown = words.find((word) => !isKind(word))
-  if (unknown === undefined) return [...new Set(words.filter(isKind))]
-  const expected = `some of ${interpolationKinds.join(', ')}, separated by commas`
-  throw new InvalidValueError({ what: '--kind', expected, got: unknown, usage: true })
 }

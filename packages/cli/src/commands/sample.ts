@@ -3,8 +3,8 @@ import type { Flow } from '@niceflow/runtime'
 import { writeAtomic } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { flowFlags, numberFlag, temperatureFlag } from '../flags.ts'
-import { assertCount, type ImportanceFlags, importanceFlags, importanceOf, integersFlag } from '../importance.ts'
+import { flowFlags, integerFrom, numberFlag, numbersFlag, temperatureFlag } from '../flags.ts'
+import { assertCount, type ImportanceFlags, importanceFlags, importanceOf } from '../importance.ts'
 import { writerOf } from '../outputs.ts'
 import { number } from '../text.ts'
 
@@ -22,10 +22,14 @@ export const sampleCommand: Command = command(
       .option('temperature', temperatureFlag('Multiplies the latent draws: below 1 nearer to the mode'))
       .option('top', {
         requiresArg: true,
-        coerce: integersFlag('top', 0),
+        coerce: numbersFlag('top', 'integers from 0', integerFrom(0)),
         describe: 'Draw so many of the most important latents, the others staying 0; several numbers make a row of each sample',
       })
-      .option('bottom', { requiresArg: true, coerce: integersFlag('bottom', 0), describe: 'The same of the least important' })
+      .option('bottom', {
+        requiresArg: true,
+        coerce: numbersFlag('bottom', 'integers from 0', integerFrom(0)),
+        describe: 'The same of the least important',
+      })
       .conflicts('top', 'bottom')
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'A .png grid, or an .npy array [count, dim]' })
       .option('columns', { requiresArg: true, coerce: numberFlag('columns', 1), describe: 'Images beside one another in the grid' })

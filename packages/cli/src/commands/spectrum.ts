@@ -95,7 +95,7 @@ export const spectrumCommand: Command = command(
 function independenceText({ marginals, values, magnitudes }: Independence): string {
   const correlation = (what: string, { largest, largestByChance, rms, rmsByChance }: Correlations): string[][] => [
     [`largest correlation of ${what}, of ${largest.dimensions.join(' and ')}`, largest.value.toFixed(4), `±${largestByChance.toFixed(4)}`],
-    [`root mean square of all`, rms.toFixed(4), rmsByChance.toFixed(4)],
+    ['root mean square of all', rms.toFixed(4), rmsByChance.toFixed(4)],
   ]
   return table([
     ['latents against the prior', 'found', 'by chance'],

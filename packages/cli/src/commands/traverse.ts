@@ -3,11 +3,14 @@ import { sweepProbabilities } from '@niceflow/runtime'
 import { writeAtomic } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { dataFlags, flowFlags, numberFlag, temperatureFlag } from '../flags.ts'
-import { assertCount, importanceFlags, importanceOf, integersFlag } from '../importance.ts'
+import { dataFlags, flowFlags, integerFrom, numberFlag, numbersFlag, temperatureFlag } from '../flags.ts'
+import { assertCount, importanceFlags, importanceOf } from '../importance.ts'
 import { inputHelp, readInput } from '../inputs.ts'
 import { writerOf } from '../outputs.ts'
 import { table } from '../text.ts'
+
+/** Dimensions that are swept where nobody says how many. */
+const mostSwept = 10
 
 export const traverseCommand: Command = command(
   (yargs) =>
@@ -17,14 +20,18 @@ export const traverseCommand: Command = command(
       .option('top', {
         requiresArg: true,
         coerce: numberFlag('top', 1),
-        describe: 'How many dimensions to sweep, the most important first; 10 if left out',
+        describe: `How many dimensions to sweep, the most important first; ${mostSwept} if left out`,
       })
-      .option('dims', { requiresArg: true, coerce: integersFlag('dims', 0), describe: 'Which dimensions to sweep, separated by commas' })
+      .option('dims', {
+        requiresArg: true,
+        coerce: numbersFlag('dims', 'integers from 0', integerFrom(0)),
+        describe: 'Which dimensions to sweep, separated by commas',
+      })
       .conflicts('dims', 'top')
       .option('quantiles', {
         default: sweepProbabilities.join(','),
         requiresArg: true,
-        coerce: probabilitiesFlag,
+        coerce: numbersFlag('quantiles', 'numbers between 0 and 1', (p) => p > 0 && p < 1),
         describe: "Where each dimension is put: the prior's quantiles, by their probabilities",
       })
       .option('temperature', temperatureFlag('Multiplies these quantiles'))
@@ -38,15 +45,14 @@ export const traverseCommand: Command = command(
       .example('$0 traverse out/mnist --out sweeps.png', 'the ten most important dimensions, from z = 0')
       .example('$0 traverse out/mnist --input mnist:test:7 --top 5 --out sweeps.png', 'the same of an image')
       .example('$0 traverse out/mnist --dims 300,301 --quantiles 0.1,0.5,0.9 --out sweeps.npy', 'chosen dimensions, as an array'),
-  async ({ bundle, input, top = 10, dims, quantiles, temperature, seed, out, by, dataDir, ...device }) => {
+  async ({ bundle, input, top, dims, quantiles: probabilities, temperature, seed, out, by, dataDir, ...device }) => {
     const write = writerOf(out)
-    const probabilities = quantiles as unknown as readonly number[]
     return withFlow(bundle, device, async (flow) => {
       const { dim, manifest } = flow
-      assertCount('top', top, dim)
+      assertCount('top', top ?? 0, dim)
       assertDims(dims ?? [], dim)
       const { importance, order } = await importanceOf(bundle, flow, by)
-      const dimensions = dims ?? order.slice(0, top)
+      const dimensions = dims ?? order.slice(0, top ?? mostSwept)
       const from = input === undefined ? undefined : await readInput(input, manifest, dataDir)
       const start = from ? (await flow.encode(from, { seed })).z : tensor('float32', [1, dim])
       const first = (await flow.decode(start)).data
@@ -97,19 +103,4 @@ function assertDims(dims: readonly number[], dim: number): void {
   const wrong = dims.find((dimension) => dimension >= dim)
   if (wrong === undefined) return
   throw new InvalidValueError({ what: '--dims', expected: `at most ${dim - 1}, the last dimension`, got: wrong, usage: true })
-}
-
-function probabilitiesFlag(value: unknown): readonly number[] {
-  return String(value)
-    .split(',')
-    .map((word) => {
-      const read = word.trim() === '' ? Number.NaN : Number(word)
-      if (read > 0 && read < 1) return read
-      throw new InvalidValueError({
-        what: '--quantiles',
-        expected: 'numbers between 0 and 1, separated by commas',
-        got: value,
-        usage: true,
-      })
-    })
 }
