@@ -7,10 +7,27 @@ import type { Argv } from 'yargs'
 export function numberFlag(flag: string, least?: number): (value: unknown) => number {
   return (value) => {
     const read = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value)
-    if (least === undefined ? Number.isFinite(read) : Number.isSafeInteger(read) && read >= least) return read
+    if (least === undefined ? Number.isFinite(read) : integerFrom(least)(read)) return read
     const expected = least === undefined ? 'a number' : `an integer from ${least}`
     throw new InvalidValueError({ what: `--${flag}`, expected, got: value, usage: true })
   }
+}
+
+type NumberOption = {
+  readonly default: number
+  readonly requiresArg: true
+  readonly coerce: (value: unknown) => number
+  readonly describe: string
+}
+
+/** A temperature from 0, 1 where it is left out. */
+export function temperatureFlag(describe: string): NumberOption {
+  const coerce = (value: unknown): number => {
+    const read = numberFlag('temperature')(value)
+    if (read >= 0) return read
+    throw new InvalidValueError({ what: '--temperature', expected: 'a number from 0', got: value, usage: true })
+  }
+  return { default: 1, requiresArg: true, coerce, describe }
 }
 
 const devices: readonly (NodeDevice | 'auto')[] = ['auto', 'cpu', 'cuda', 'webgpu']
@@ -75,12 +92,37 @@ export function flowFlags<Flags>(yargs: Argv<Flags>, whenLeftOut = "the bundle's
   }) as unknown as Argv<Flags & FlowFlags>
 }
 
-/** Reads storage types, separated by commas or given one by one; each counts once. */
-export function dtypesFlag(value: unknown): readonly StorageType[] {
-  const words = [value].flat().flatMap((word) => String(word).split(','))
-  const isStorageType = (word: string): word is StorageType => (storageTypes as readonly string[]).includes(word)
-  const unknown = words.find((word) => !isStorageType(word))
-  if (unknown === undefined) return [...new Set(words.filter(isStorageType))]
-  const expected = `some of ${storageTypes.join(', ')}, separated by commas`
-  throw new InvalidValueError({ what: '--dtype', expected, got: unknown, usage: true })
+/**
+ * Reads values that are separated by commas or given one by one.
+ * @param read the value of a word; undefined for a word that is none
+ */
+export function listFlag<T>(flag: string, expected: string, read: (word: string) => T | undefined): (value: unknown) => readonly T[] {
+  return (value) =>
+    [value]
+      .flat()
+      .flatMap((words) => String(words).split(','))
+      .map((word) => {
+        const found = read(word)
+        if (found !== undefined) return found
+        throw new InvalidValueError({ what: `--${flag}`, expected: `${expected}, separated by commas`, got: word, usage: true })
+      })
 }
+
+/** The same for words of a closed list; each counts once. */
+export function choicesFlag<T extends string>(flag: string, choices: readonly T[]): (value: unknown) => readonly T[] {
+  const read = listFlag(flag, `some of ${choices.join(', ')}`, (word) => choices.find((choice) => choice === word))
+  return (value) => [...new Set(read(value))]
+}
+
+/** The same for numbers. */
+export function numbersFlag(flag: string, expected: string, valid: (value: number) => boolean): (value: unknown) => readonly number[] {
+  return listFlag(flag, expected, (word) => (word.trim() !== '' && valid(Number(word)) ? Number(word) : undefined))
+}
+
+export const integerFrom =
+  (least: number): ((value: number) => boolean) =>
+  (value) =>
+    Number.isSafeInteger(value) && value >= least
+
+/** Reads storage types. */
+export const dtypesFlag: (value: unknown) => readonly StorageType[] = choicesFlag('dtype', storageTypes)

@@ -36,6 +36,21 @@ const commands: readonly Entry[] = [
   },
   { usage: 'sample <bundle>', about: 'Draw examples from a model', load: async () => (await import('./commands/sample.ts')).sampleCommand },
   {
+    usage: 'interpolate <bundle>',
+    about: 'The images on the way from one to another, by their latents',
+    load: async () => (await import('./commands/interpolate.ts')).interpolateCommand,
+  },
+  {
+    usage: 'traverse <bundle>',
+    about: 'What single latent dimensions do, the most important first',
+    load: async () => (await import('./commands/traverse.ts')).traverseCommand,
+  },
+  {
+    usage: 'spectrum <bundle>',
+    about: 'What the scaling layer found, beside PCA, and how independent the latents are',
+    load: async () => (await import('./commands/spectrum.ts')).spectrumCommand,
+  },
+  {
     usage: 'verify <bundle>',
     about: 'Check a bundle: checksums, round trip, parity with a float64 reference',
     load: async () => (await import('./commands/verify.ts')).verifyCommand,

@@ -23,7 +23,9 @@ describe.concurrent('the command, in a process of its own', () => {
     const { code, stdout, stderr } = await niceflow(['--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const names = [...stdout.matchAll(/^ {2}niceflow (\w+)/gm)].map(([, name]) => name)
-    expect(names).toEqual('train export eval score sample verify summary report bench data setup doctor completion'.split(' '))
+    expect(names).toEqual(
+      'train export eval score sample interpolate traverse spectrum verify summary report bench data setup doctor completion'.split(' '),
+    )
   })
 
   test('--version is that of the package', async () => {
@@ -112,6 +114,37 @@ test.each<[string, string, string]>([
   ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
   ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],
   ['sample B --out a.png --temperature -1', '--temperature: expected a number from 0, got -1', 'niceflow sample --help says what there is'],
+  [
+    'sample B --out a.png --top 3,x',
+    '--top: expected integers from 0, separated by commas, got x',
+    'niceflow sample --help says what there is',
+  ],
+  [
+    'sample B --out a.png --top 3 --bottom 3',
+    'Arguments top and bottom are mutually exclusive',
+    'niceflow sample --help says what there is',
+  ],
+  [
+    'interpolate B --from a.png --to b.png --out p.png --kind cubic',
+    '--kind: expected some of linear, spherical, quantile, separated by commas, got cubic',
+    'niceflow interpolate --help says what there is',
+  ],
+  [
+    'interpolate B --from a.png --to b.png --out p.png --steps 1',
+    '--steps: expected an integer from 2, got 1',
+    'niceflow interpolate --help says what there is',
+  ],
+  [
+    'traverse B --out s.png --quantiles 0.5,1',
+    '--quantiles: expected numbers between 0 and 1, separated by commas, got 1',
+    'niceflow traverse --help says what there is',
+  ],
+  ['traverse B --out s.gif', '--out: expected a file ending in .png or .npy, got s.gif', 'niceflow traverse --help says what there is'],
+  [
+    'spectrum B --dataset mnist --out s.png',
+    '--out: expected a file ending in .svg, got s.png',
+    'niceflow spectrum --help says what there is',
+  ],
 ])('niceflow %s is a usage error', async (line, message, remedy) => {
   expect(await niceflowHere(wordsOf(line))).toEqual(refusal(2, message, remedy))
 })
@@ -131,7 +164,9 @@ test('a flag that is given twice is what it is given last', async () => {
 })
 
 test('the help of each command has examples', async () => {
-  for (const name of 'train export eval score sample verify summary report bench data setup doctor'.split(' ')) {
+  for (const name of 'train export eval score sample interpolate traverse spectrum verify summary report bench data setup doctor'.split(
+    ' ',
+  )) {
     expect((await niceflowHere([name, '--help'])).stdout).toMatch(/^Examples:\n +niceflow /m)
   }
 })

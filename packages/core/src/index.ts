@@ -1,5 +1,7 @@
 export * from './dequantize.ts'
+export * from './distribution.ts'
 export * from './error.ts'
+export * from './kolmogorov.ts'
 export * from './likelihood.ts'
 export * from './manifest.ts'
 export * from './quantile.ts'

@@ -50,6 +50,7 @@ describe('parseManifest', () => {
 
   it.each([
     [['model', 'imageShape'], null],
+    [['model', 'logScale'], new Array(784).fill(-0.5)],
     [['evaluation'], null],
     [['calibration'], null],
     [['variants'], {}],
@@ -93,6 +94,11 @@ describe('parseManifest', () => {
     [['model', 'dataRange'], [0]],
     [['model', 'pixels'], 'yes'],
     [['model', 'imageShape'], [28]],
+    [
+      ['model', 'logScale'],
+      [0, 1],
+    ],
+    [['model', 'logScale'], new Array(784).fill(null)],
     [['dtype'], 'fp64'],
     [['variants', 'fp16'], { encoder: 'encoder_fp16.onnx' }],
     [['files', 'weights.bin', 'bytes'], -1],

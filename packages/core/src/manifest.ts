@@ -26,6 +26,8 @@ export type ModelFacts = {
   readonly pixels: boolean
   /** Rows and columns of the image that `x` is, where it is one. */
   readonly imageShape: readonly [rows: number, columns: number] | null
+  /** s [dim] of z = exp(s) h: latent d spreads over exp(-s_d) times the prior's scale. Absent in bundles of older versions. */
+  readonly logScale?: readonly number[] | undefined
 }
 
 /** Where a model comes from: enough to train it again. */
@@ -95,13 +97,21 @@ const storage = z.enum(storageTypes)
 const schema: z.ZodMiniType<Manifest> = z.object({
   formatVersion: z.literal(manifestVersion),
   name: z.string(),
-  model: z.object({
-    dim: count,
-    prior: z.enum(['logistic', 'gaussian']),
-    dataRange: pair,
-    pixels: z.boolean(),
-    imageShape: z.nullable(z.tuple([count, count])),
-  }),
+  model: z
+    .object({
+      dim: count,
+      prior: z.enum(['logistic', 'gaussian']),
+      dataRange: pair,
+      pixels: z.boolean(),
+      imageShape: z.nullable(z.tuple([count, count])),
+      logScale: z.optional(z.array(finite)),
+    })
+    .check(
+      z.refine(({ dim, logScale }) => logScale === undefined || logScale.length === dim, {
+        path: ['logScale'],
+        error: 'expected one number for each dimension',
+      }),
+    ),
   config: z.unknown(),
   dtype: storage,
   variants: z.partialRecord(storage, z.object({ encoder: fileName, decoder: fileName, weights: fileName })),

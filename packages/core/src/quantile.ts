@@ -40,16 +40,34 @@ function polynomial(coefficients: readonly number[], x: number): number {
   return sum
 }
 
+/** How far u is from 1/2 where the first of the algorithm's three approximations holds. */
+const middle = 0.425
+
+function middleQuantile(q: number): number {
+  const r = 0.180625 - q * q
+  return (q * polynomial(a, r)) / polynomial(b, r)
+}
+
+/** @param r the root of minus the logarithm of the tail's probability */
+function tailQuantile(r: number): number {
+  return r <= 5 ? polynomial(c, r - 1.6) / polynomial(d, r - 1.6) : polynomial(e, r - 5) / polynomial(f, r - 5)
+}
+
 /** The standard normal quantile, relative error about 1e-16 (Wichura 1988, algorithm AS 241, PPND16). */
 export function normalQuantile(u: number): number {
   const q = u - 0.5
-  if (Math.abs(q) <= 0.425) {
-    const r = 0.180625 - q * q
-    return (q * polynomial(a, r)) / polynomial(b, r)
-  }
-  const r = Math.sqrt(-Math.log(q < 0 ? u : 1 - u))
-  const tail = r <= 5 ? polynomial(c, r - 1.6) / polynomial(d, r - 1.6) : polynomial(e, r - 5) / polynomial(f, r - 5)
+  if (Math.abs(q) <= middle) return middleQuantile(q)
+  const tail = tailQuantile(Math.sqrt(-Math.log(q < 0 ? u : 1 - u)))
   return q < 0 ? -tail : tail
+}
+
+/**
+ * The x from 0 that the standard normal exceeds with the probability exp(logTail): the quantile where that is too small to be a number, or too
+ * near 1 to be told from it.
+ */
+export function normalTailQuantile(logTail: number): number {
+  const q = 0.5 - Math.exp(logTail)
+  return q <= middle ? middleQuantile(q) : tailQuantile(Math.sqrt(-logTail))
 }
 
 /** The priors by name, as their quantile functions. */

@@ -28,6 +28,7 @@ it('exports these names and no others', () => {
       "partitionsOf",
       "ports",
       "preprocessingGraph",
+      "priors",
       "refuse",
       "scaleInitial",
       "scaleInits",

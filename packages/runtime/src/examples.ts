@@ -44,12 +44,24 @@ export function pixelRows(
   })
 }
 
+/** How latents are drawn from the prior. */
+export type PriorDraws = {
+  /** @default 0 */
+  readonly seed?: number
+  /** Multiplies z: below 1 keeps nearer to the mode, 0 gives the mode itself. @default 1 */
+  readonly temperature?: number
+  /** The dimensions that are drawn, each as it would be among all; the others are 0. @default all */
+  readonly dimensions?: readonly number[]
+}
+
 /** Latent rows of the prior: z_d = temperature * Q(u_d), Q the prior's quantile function, u of the key (seed, 'sample', row). */
-export function priorRows(count: number, { dim, prior }: ModelFacts, seed: number, temperature: number): RowSource {
+export function priorRows(count: number, { dim, prior }: ModelFacts, { seed = 0, temperature = 1, dimensions }: PriorDraws): RowSource {
   const quantile = quantiles[prior]
+  const scales = new Float64Array(dim).fill(dimensions ? 0 : temperature)
+  for (const d of dimensions ?? []) scales[d] = temperature
   return generatedRows(count, dim, (row, out, offset) => {
     fillUniform(streamKey(seed, 'sample', row), out, offset, offset + dim)
-    for (let d = offset; d < offset + dim; d++) out[d] = temperature * quantile(out[d]!)
+    for (let d = 0; d < dim; d++) out[offset + d] = scales[d]! * quantile(out[offset + d]!)
   })
 }
 

@@ -9,11 +9,16 @@ test('the public surface is this and no more', () => {
     'NonFiniteLikelihoodError',
     'SessionError',
     'assertRun',
+    'byImportance',
+    'interpolationKinds',
+    'latentReach',
+    'latentScales',
     'probeInput',
     'probeModel',
     'probeOutput',
     'probeProduct',
     'selectVariant',
+    'sweepProbabilities',
   ])
   expect(Object.keys(laws)).toEqual(['sessionLaws'])
 })

@@ -9,7 +9,7 @@ import {
   type Tensor,
   tensor,
 } from '@niceflow/core'
-import { assertInteger } from './check.ts'
+import { assertDimensions, assertInteger, assertTemperature } from './check.ts'
 import {
   assertFinite,
   assertRows,
@@ -17,10 +17,13 @@ import {
   type Examples,
   exampleRows,
   floatRows,
+  type PriorDraws,
   priorRows,
   type RowSource,
 } from './examples.ts'
+import { interpolate, type PathOptions } from './interpolation.ts'
 import { type Device, type Session, SessionError } from './session.ts'
+import { type SweepOptions, traverse } from './sweep.ts'
 
 export type FlowParts = {
   readonly manifest: Manifest
@@ -34,6 +37,9 @@ export type FlowParts = {
 
 /** What `encode` gives: latents [n, dim] and log-likelihoods in nats [n]. */
 export type Encoding = { readonly z: Tensor<'float32'>; readonly logLikelihood: Float32Array }
+
+/** Latents that were led somewhere, and the examples that they decode to: [n, …, dim]. */
+export type Explored = { readonly x: Tensor<'float32'>; readonly z: Tensor<'float32'> }
 
 /** What `score` gives; every array is [n]. */
 export type Score = {
@@ -116,17 +122,36 @@ export class Flow {
   }
 
   /**
-   * Draws examples [count, dim]: z of the prior by its quantile function, then decoded. Sample i is a function of (seed, i) alone.
-   * @param temperature multiplies z: below 1 keeps nearer to the mode, 0 gives the mode itself
+   * Draws examples [count, dim]: z of the prior by its quantile function, then decoded. Sample i is a function of (seed, i) alone, and a latent
+   * of it the same whichever others are drawn.
    * @see Dinh et al. 2014, section 5.3
    */
-  async sample(count: number, { seed = 0, temperature = 1 }: { seed?: number; temperature?: number } = {}): Promise<Tensor<'float32'>> {
+  async sample(count: number, draws: PriorDraws = {}): Promise<Tensor<'float32'>> {
+    const { seed = 0, temperature = 1, dimensions = [] } = draws
     assertInteger('count', count, 1)
     assertInteger('seed', seed, 0)
-    if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
-      throw new InvalidValueError({ what: 'temperature', expected: 'a finite number from 0', got: temperature })
-    }
-    return this.#decode(priorRows(count, this.manifest.model, seed, temperature))
+    assertTemperature(temperature)
+    assertDimensions('dimensions', dimensions, this.dim)
+    return this.#decode(priorRows(count, this.manifest.model, draws))
+  }
+
+  /**
+   * Examples on the way from each of `a` to the one of `b` in its place, by a path between their latents. The ends are a and b as they come back
+   * from their latents. Pixels of `b` are drawn as examples behind those of `a`.
+   * @returns x and z, [n, steps, dim]
+   * @throws InvalidValueError for examples that are not the model's, or not as many on either side; NonFiniteLikelihoodError
+   */
+  async interpolate(a: Examples, b: Examples, options: PathOptions & DequantizationKey = {}): Promise<Explored> {
+    return interpolate(this, a, b, options)
+  }
+
+  /**
+   * What single dimensions of a latent do: each in turn is put to quantiles of the prior, the others staying as they are.
+   * @returns x and z, [n, dimensions, probabilities, dim]
+   * @throws InvalidValueError for a sweep that cannot be, or examples that are not the model's; NonFiniteLikelihoodError
+   */
+  async traverse(options: SweepOptions & DequantizationKey): Promise<Explored> {
+    return traverse(this, options)
   }
 
   /**

@@ -6,6 +6,7 @@ import { loadFlow, readBundle } from '@niceflow/runtime-node'
 import { beforeAll, expect, test } from 'vitest'
 import { amendBundle, exportBundle, replaceBundle, writeBundle } from './bundle.ts'
 import { recipeOf } from './config.ts'
+import { readLogScale } from './encoder.ts'
 import { at, systemError, withFaults } from './faults.fixture.ts'
 import type { Run } from './run.ts'
 import { contentsOf, temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
@@ -41,6 +42,26 @@ test('a bundle is the graphs, their one file of weights, and a manifest that tel
   })
   expect(recipeOf(manifest)).toEqual(run.state.recipe)
   expect(Object.keys(manifest.provenance.versions)).toEqual(['niceflow', 'onnxruntime-node'])
+})
+
+test('the manifest says s, as the encoder has it; of a bundle that does not, the encoder is asked', async () => {
+  const folder = join(temporaryFolder(), 'toy')
+  const manifest = await exportBundle(run, folder, { dtypes: ['q8', 'fp32'] })
+  const { logScale, ...older } = manifest.model
+  const s = run.parameters['scaling/log_scale']!.data
+  expect(Float32Array.from(logScale!)).toEqual(s)
+  expect(await readLogScale(folder, manifest, 'q8')).toBe(logScale)
+  for (const dtype of ['q8', 'fp32'] as const) expect(await readLogScale(folder, { ...manifest, model: older }, dtype)).toEqual(logScale)
+})
+
+test('the manifest has its lists of numbers on lines of their own', async () => {
+  const folder = join(temporaryFolder(), 'toy')
+  await exportBundle(run, folder)
+  await amendBundle(folder, { calibration: { split: '[\\n1, 2]', examples: 1, quantiles: [[0.5, -1e-7]] } })
+  const text = readFileSync(join(folder, 'flow.json'), 'utf8')
+  expect(text).toContain('"imageShape": [2, 2],\n')
+  expect(text).toContain('[0.5, -1e-7]\n')
+  expect(read(folder).calibration).toEqual({ split: '[\\n1, 2]', examples: 1, quantiles: [[0.5, -1e-7]] })
 })
 
 test('the steps of a bundle are those of its epoch, not of its run', async () => {

@@ -12,6 +12,7 @@ import {
 } from '@niceflow/core'
 import { decoderGraph, encoderGraph, type Flow, graphMetadata, nice } from '@niceflow/flow'
 import { encodeModel, layoutWeights, storedTensors, storeWeights } from '@niceflow/graph'
+import { logScaleOf } from './encoder.ts'
 import { exists, WriteError, writeAtomic } from './files.ts'
 import { replaceFolder } from './replace.ts'
 import type { Run } from './run.ts'
@@ -83,7 +84,14 @@ export async function writeBundle(
   const manifest: Manifest = {
     formatVersion: manifestVersion,
     name,
-    model: { dim, prior, dataRange, pixels: state.data.pixels, imageShape: state.data.imageShape },
+    model: {
+      dim,
+      prior,
+      dataRange,
+      pixels: state.data.pixels,
+      imageShape: state.data.imageShape,
+      logScale: logScaleOf(parameters),
+    },
     config: flow.config,
     dtype: dtypes[0]!,
     variants,
@@ -170,8 +178,10 @@ export async function amendBundle(
   return amended
 }
 
+/** Lists of numbers are lines of their own. (A text cannot be taken for one: JSON has no line breaks inside texts.) */
 function formatManifest(manifest: Manifest): string {
-  return `${JSON.stringify(manifest, null, 2)}\n`
+  const json = JSON.stringify(manifest, null, 2)
+  return `${json.replace(/\[\n[-+.,\deE\s]+\]/g, (list) => `[${list.slice(1, -1).trim().replace(/\s+/g, ' ')}]`)}\n`
 }
 
 type Digest = Manifest['files'][string]

@@ -2,6 +2,7 @@ export * from './benchmark.ts'
 export * from './bundle.ts'
 export { CheckpointError, type EpochRecord, type RunState } from './checkpoint.ts'
 export * from './config.ts'
+export { readLogScale } from './encoder.ts'
 export { DivergedError, StoppedError } from './ended.ts'
 export { EngineError, type EngineName, type EngineOptions, type EngineSpec, engineNames, engineOptions } from './engine-calls.ts'
 export { engineProcess } from './engine-process.ts'
@@ -9,12 +10,21 @@ export * from './evaluate.ts'
 export { ensureFolder, exists, temporaryName, WriteError, writeAtomic } from './files.ts'
 export type { SnapshotOptions, TrainProgress } from './fit.ts'
 export { readHistory, type TimedEpoch } from './history.ts'
+export {
+  type Correlations,
+  type Independence,
+  type IndependenceOptions,
+  latentIndependence,
+  type Marginals,
+  testLevel,
+} from './independence.ts'
 export { LockedError } from './lock.ts'
 export { makeEngine } from './make-engine.ts'
 export * from './presets.ts'
 export { type EngineReport, probeEngines } from './probe-engines.ts'
 export { replaceFolder } from './replace.ts'
 export { type Run, readRun, runSamples, scratchBundle } from './run.ts'
+export * from './spectrum.ts'
 export { type Start, startFrom, startRun } from './start.ts'
 export { type TrainOptions, train } from './train.ts'
 export type { DataFacts, TrainingData } from './training-data.ts'
