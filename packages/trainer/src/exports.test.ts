@@ -23,6 +23,7 @@ it('exports these names and no others', () => {
       "exportBundle",
       "makeEngine",
       "manifestFile",
+      "metadataOf",
       "optimizerOf",
       "presets",
       "probeEngines",
@@ -48,6 +49,7 @@ it('exports these names and no others', () => {
       "versions",
       "writeAtomic",
       "writeBundle",
+      "writeSingleFile",
     ]
   `)
 })

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NiceflowError, rows, type StorageType, type Tensor } from '@niceflow/core'
 import type { FlowConfig } from '@niceflow/flow'
-import { decodeModel, evaluate } from '@niceflow/graph'
+import { evaluate } from '@niceflow/graph'
 import type { Flow } from '@niceflow/runtime'
 import { readBundle } from '@niceflow/runtime-node'
 import { recipeOf } from './config.ts'
+import { readGraph } from './read-graph.ts'
 
 type Tolerances = { readonly roundTrip: number; readonly mean: number; readonly any: number }
 
@@ -72,9 +72,7 @@ export async function verifyBundle(
   const back = await flow.decode(z)
   const roundTrip = back.data.reduce((most, value, i) => Math.max(most, Math.abs(value - x.data[i]!)), 0)
 
-  const weights = await readFile(paths.weights)
-  const readExternal = (_: string, offset: number, length: number): Uint8Array => weights.subarray(offset, offset + length)
-  const { graph } = decodeModel(await readFile(paths.encoder), { source: paths.encoder, readExternal })
+  const graph = await readGraph(paths, 'encoder')
   const count = x.dims[0]!
   let sum = 0
   let max = 0
