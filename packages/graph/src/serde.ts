@@ -46,14 +46,19 @@ export function encodeModel({ graph, metadata }: Model, weights?: WeightsFile): 
   return writer.finish()
 }
 
+export type DecodeOptions = {
+  /** Where the bytes were read from, for messages. */
+  readonly source: string
+  /** Reads files of weights beside the model, where it has any. */
+  readonly readExternal?: ReadExternal
+}
+
 /**
  * Reads an ONNX file of opset 17 whose operators niceflow has, and checks its graph.
- * @param source where the bytes were read from, for messages
- * @param readExternal reads files of weights beside the model, where it has any
  * @throws UnsupportedModelError naming the operator, opset, element type or attribute that niceflow does not have
  * @throws InvalidModelError for bytes that are no model, and for a graph that ONNX would refuse
  */
-export function decodeModel(bytes: Uint8Array, { source, readExternal }: { source: string; readExternal?: ReadExternal }): Model {
+export function decodeModel(bytes: Uint8Array, { source, readExternal }: DecodeOptions): Model {
   try {
     const proto = parse(bytes)
     if (!proto.graph) throw new Error('not an ONNX model: it has no graph')
