@@ -62,3 +62,13 @@ test('ten lines draw, and some more score', () => {
     expect(code).not.toMatch(/(import|require|from) .*niceflow/)
   }
 })
+
+test('the page about embedding shows them as they are', () => {
+  const page = readFileSync(join(examples, '..', 'docs', 'embedding.md'), 'utf8')
+  for (const [name, language] of [
+    ['embed.mjs', 'js'],
+    ['embed.py', 'py'],
+  ]) {
+    expect(page).toContain(`\`\`\`${language}\n${readFileSync(join(examples, name!), 'utf8')}\`\`\``)
+  }
+})
