@@ -46,6 +46,9 @@ export function storedIn({ dtype, variants }: Manifest): readonly StorageType[] 
   return [...new Set([dtype, ...(Object.keys(variants) as StorageType[])])]
 }
 
+/** How many examples an export is verified on. */
+export const verifiedExamples = 32
+
 /** What a variant was verified on, where it ran, and what was found. */
 export type Verified = Verification & { readonly on: string; readonly device: Device }
 

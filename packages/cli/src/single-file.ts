@@ -4,7 +4,7 @@ import { basename, extname, join, resolve } from 'node:path'
 import { type GraphName, InvalidValueError, type StorageType } from '@niceflow/core'
 import { readBundle } from '@niceflow/runtime-node'
 import { exists, exportBundle, manifestFile, readRun, writeSingleFile } from '@niceflow/trainer'
-import { ownDataset, type Verified, verificationText, verifyVariants } from './bundle.ts'
+import { ownDataset, type Verified, verificationText, verifiedExamples, verifyVariants } from './bundle.ts'
 import type { Answer } from './command.ts'
 import type { DeviceFlags } from './flags.ts'
 import { warn } from './progress.ts'
@@ -19,9 +19,6 @@ export type SingleFileFlags = DeviceFlags & {
   readonly overwrite: boolean
   readonly dataDir?: string | undefined
 }
-
-/** What a file is verified on. */
-const verifiedExamples = 32
 
 /**
  * Writes one graph of a run or of a bundle with its weights inside. Before the file takes its name it stands in for the bundle's own graph, and

@@ -14,16 +14,23 @@ import {
   storageCost,
   writeBundle,
 } from '@niceflow/trainer'
-import { drawSamples, heldOutSplit, ownDataset, storageRows, storedIn, verificationText, verifyVariants, withFlow } from '../bundle.ts'
+import {
+  drawSamples,
+  heldOutSplit,
+  ownDataset,
+  storageRows,
+  storedIn,
+  verificationText,
+  verifiedExamples,
+  verifyVariants,
+  withFlow,
+} from '../bundle.ts'
 import { type Answer, type Command, command } from '../command.ts'
 import { type DeviceFlags, dataFlags, deviceFlags, dtypesFlag } from '../flags.ts'
 import { cardFile, modelCard, samplesFile } from '../model-card.ts'
 import { countProgress, warn } from '../progress.ts'
 import { exportSingleFile } from '../single-file.ts'
 import { number, table } from '../text.ts'
-
-/** What a new bundle is verified on. */
-const verifiedExamples = 32
 
 export const exportCommand: Command = command(
   (yargs) =>
