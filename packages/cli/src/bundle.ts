@@ -3,15 +3,19 @@ import { catalogue, type Dataset, dequantize, loadDataset, type SplitName } from
 import { writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
 import type { Device, Flow } from '@niceflow/runtime'
-import { loadFlow } from '@niceflow/runtime-node'
+import { type LoadOptions, loadFlow } from '@niceflow/runtime-node'
 import { recipeOf, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
 import { deviceOptions, type FlowFlags } from './flags.ts'
 import { countProgress } from './progress.ts'
 import { megabytes, number, table } from './text.ts'
 
 /** Loads a bundle's flow for as long as `use` takes. */
-export async function withFlow<T>(bundle: string, { dtype, ...device }: FlowFlags, use: (flow: Flow) => Promise<T>): Promise<T> {
-  const flow = await loadFlow(bundle, { ...deviceOptions(device), ...(dtype && { dtype }) })
+export async function withFlow<T>(
+  bundle: string,
+  { dtype, graphs, ...device }: FlowFlags & Pick<LoadOptions, 'graphs'>,
+  use: (flow: Flow) => Promise<T>,
+): Promise<T> {
+  const flow = await loadFlow(bundle, { ...deviceOptions(device), ...(dtype && { dtype }), ...(graphs && { graphs }) })
   try {
     return await use(flow)
   } finally {
@@ -42,10 +46,13 @@ export function storedIn({ dtype, variants }: Manifest): readonly StorageType[] 
   return [...new Set([dtype, ...(Object.keys(variants) as StorageType[])])]
 }
 
+/** How many examples an export is verified on. */
+export const verifiedExamples = 32
+
 /** What a variant was verified on, where it ran, and what was found. */
 export type Verified = Verification & { readonly on: string; readonly device: Device }
 
-export type VerifyOptions = FlowFlags & { readonly dataset: Dataset | undefined; readonly count: number }
+export type VerifyOptions = FlowFlags & Pick<LoadOptions, 'graphs'> & { readonly dataset: Dataset | undefined; readonly count: number }
 
 /** Verifies variants of a bundle on held-out examples of a dataset, or on samples of their own where there is none. */
 export async function verifyVariants(

@@ -19,8 +19,8 @@ type Entry = {
 const commands: readonly Entry[] = [
   { usage: 'train', about: 'Fit a flow to a dataset', load: async () => (await import('./commands/train.ts')).trainCommand },
   {
-    usage: 'export <run>',
-    about: 'Write a run as a bundle of ONNX graphs, and verify it',
+    usage: 'export <source>',
+    about: 'Write a run as a bundle of ONNX graphs, or one graph as a single file, and verify it',
     lists: ['dtype'],
     load: async () => (await import('./commands/export.ts')).exportCommand,
   },

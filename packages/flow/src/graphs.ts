@@ -1,7 +1,8 @@
-import { manifestVersion } from '@niceflow/core'
+import { cellWidth, type Manifest, manifestVersion, pixelLevels, type StorageType } from '@niceflow/core'
 import { type Builder, buildGraph, type Graph, type StoredWeights, type Value, weightValue } from '@niceflow/graph'
 import type { Flow } from './nice.ts'
 import type { Parameter, Weights } from './parameters.ts'
+import { priors } from './prior.ts'
 
 /** The ports of the released graphs (the names that runtimes and servers speak). */
 export const ports = { data: 'x', latent: 'z', logLikelihood: 'log_likelihood' } as const
@@ -63,15 +64,36 @@ export function preprocessingGraph(flow: Flow, steps: number): Graph {
   return g.build()
 }
 
-/** What a lone graph file must say of itself (`metadata_props`). */
-export function graphMetadata({ config }: Flow, pixels: boolean): Readonly<Record<string, string>> {
-  const [low, high] = config.dataRange
-  return {
-    'niceflow.format_version': String(manifestVersion),
-    'niceflow.dim': String(config.dim),
-    'niceflow.data_range': `[${low}, ${high}]`,
-    'niceflow.dequantization': pixels ? `x = ${low} + (pixel + u) * ${high - low} / 256, u uniform on (0, 1)` : 'none',
-    'niceflow.prior': config.prior,
-    'niceflow.log_likelihood': `nats per example, a density on [${low}, ${high}]^${config.dim}`,
+/**
+ * What a lone graph file must say of itself (`metadata_props`): what its ports take and give, how to draw z, and where the model comes from.
+ * Ranges and shapes are JSON, for programs; what each port holds is under the port's own name, for people.
+ * @param licence that of the training data, where it is known
+ */
+export function graphMetadata(
+  { name, model, provenance }: Pick<Manifest, 'name' | 'model' | 'provenance'>,
+  dtype: StorageType,
+  licence?: string,
+): Readonly<Record<string, string>> {
+  const { dim, dataRange, imageShape, pixels, prior } = model
+  const [low, high] = dataRange
+  const image = imageShape ? `, images of ${imageShape.join(' x ')}, row by row` : ''
+  const facts = {
+    format_version: manifestVersion,
+    name,
+    model: 'NICE normalizing flow, https://arxiv.org/abs/1410.8516',
+    dim,
+    data_range: `[${low}, ${high}]`,
+    ...(imageShape && { image_shape: `[${imageShape.join(', ')}]` }),
+    dequantization: pixels ? `x = ${low} + (pixel + u) * ${high - low} / ${pixelLevels}, u uniform on (0, 1)` : 'none',
+    prior,
+    prior_quantile: `${priors[prior].quantile}, u uniform on (0, 1), each dimension by itself`,
+    [ports.data]: `data on [${low}, ${high}], not clamped to it${image}`,
+    [ports.latent]: `latents, independent under the standard ${prior} prior`,
+    [ports.logLikelihood]: `nats per example, a density on [${low}, ${high}]^${dim}`,
+    ...(pixels && { bits_per_dim: `-(log_likelihood / ${dim} + ln(${cellWidth(dataRange)})) / ln 2` }),
+    weights: `stored as ${dtype}, computed with in float32`,
+    training_data: `${provenance.trainingExamples} examples of ${provenance.dataset}, SHA-256 ${provenance.datasetSha256}`,
+    ...(licence && { training_data_licence: licence }),
   }
+  return Object.fromEntries(Object.entries(facts).map(([key, value]) => [`niceflow.${key}`, String(value)]))
 }

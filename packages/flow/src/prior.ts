@@ -8,6 +8,8 @@ export type Prior = {
   readonly logDensity: (g: Builder, z: Value) => Value
   /** The standard deviation of one dimension. */
   readonly deviation: number
+  /** The quantile function, in words that a lone file can carry: how a number u, uniform on (0, 1), becomes a draw z. */
+  readonly quantile: string
 }
 
 export const priors: Readonly<Record<FlowConfig['prior'], Prior>> = {
@@ -18,10 +20,12 @@ export const priors: Readonly<Record<FlowConfig['prior'], Prior>> = {
       return g.Neg(sumOverDims(g, g.Add(distance, g.Mul(g.Log(g.Add(g.Exp(g.Neg(distance)), 1)), 2))))
     },
     deviation: Math.PI / Math.sqrt(3),
+    quantile: 'z = ln u - ln(1 - u)',
   },
   /** log p(z) = -(z^2 + ln 2 pi) / 2 */
   gaussian: {
     logDensity: (g, z) => g.Mul(sumOverDims(g, g.Add(g.Mul(z, z), Math.log(2 * Math.PI))), -0.5),
     deviation: 1,
+    quantile: 'z = sqrt(2) erfinv(2 u - 1)',
   },
 }

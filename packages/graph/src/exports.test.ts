@@ -9,6 +9,7 @@ it('exports these names and no others', () => {
       "GraphError",
       "InvalidModelError",
       "KernelError",
+      "ModelSizeError",
       "NotDifferentiableError",
       "ShapeMismatchError",
       "UnknownValueError",

@@ -5,14 +5,20 @@ import { GraphError } from './errors.ts'
 import { fillLike, type GradientContext, type GradientRule, gradientRules } from './gradient-rules.ts'
 import { formatShape, type Graph, type Node, type Value } from './ir.ts'
 
+/** What is differentiated, and by what. */
+export type Derivative = {
+  /** The name of a float value with one element. */
+  readonly of: string
+  /** Names of values of the graph. */
+  readonly wrt: readonly string[]
+}
+
 /**
  * Reverse-mode differentiation from graph to graph: adds to a graph the nodes that compute d(of)/d(wrt), using only operators of the closed list.
- * @param of name of a float value with one element
- * @param wrt names of the values to differentiate by
  * @returns the graph with a further output per name, called `gradient/<name>`, of that value's shape; zeros where `of` does not depend on it
  * @throws GraphError when `of` is not a single float; NotDifferentiableError where an operator on the way has no gradient
  */
-export function gradient(graph: Graph, { of, wrt }: { readonly of: string; readonly wrt: readonly string[] }): Graph {
+export function gradient(graph: Graph, { of, wrt }: Derivative): Graph {
   const g = extendGraph(graph)
   const gradients = differentiate(g, g.find(of), wrt.map(g.find))
   wrt.forEach((name, i) => {

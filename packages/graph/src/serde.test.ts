@@ -107,6 +107,17 @@ function layeredModel(): Model & { weights: Record<string, Tensor> } {
   return { graph, metadata: { prior: 'logistic' }, weights }
 }
 
+it('refuses more bytes than a file of protobuf holds, before it writes them', () => {
+  // Zeros take no memory until they are touched.
+  const w = tensor('float32', [2 ** 29])
+  const graph: Graph = { name: 'huge', inputs: [], outputs: [], initializers: { w }, nodes: [] }
+  expect(() => encodeModel({ graph, metadata: {} })).toThrow(
+    /^model "huge": expected at most 2147483647 bytes in one file, got 21474837\d\d$/,
+  )
+  const file = layoutWeights({ w }, 'weights.bin')
+  expect(encodeModel({ graph, metadata: {} }, file).length).toBeLessThan(200)
+})
+
 describe('weights in a file of their own', () => {
   const { weights, ...model } = layeredModel()
   const file = layoutWeights(weights, 'weights.bin')

@@ -16,9 +16,18 @@ export class InvalidModelError extends GraphError {
   override readonly name = 'InvalidModelError'
 }
 
+/** A model of more bytes than one file of protobuf holds. */
+export class ModelSizeError extends GraphError {
+  override readonly name = 'ModelSizeError'
+}
+
+/** Protobuf's messages end below 2 GiB (https://protobuf.dev/programming-guides/proto-limits), and with them ONNX's files. */
+const maxBytes = 2 ** 31 - 1
+
 /**
  * Writes a model as an ONNX file (opset 17, IR version 8).
  * @param weights a file that holds initializers outside: those found in it, by name and contents, are referred to, all others are inside
+ * @throws ModelSizeError for 2 GiB and more
  */
 export function encodeModel({ graph, metadata }: Model, weights?: WeightsFile): Uint8Array {
   const proto: onnx.IModelProto = {
@@ -28,17 +37,28 @@ export function encodeModel({ graph, metadata }: Model, weights?: WeightsFile): 
     graph: encodeGraph(graph, weights),
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
   }
-  return ModelProto.encode(proto).finish()
+  const writer = ModelProto.encode(proto)
+  if (writer.len > maxBytes) {
+    throw new ModelSizeError(`model "${graph.name}": expected at most ${maxBytes} bytes in one file, got ${writer.len}`, {
+      remedy: 'store its weights smaller (fp16, q8), or in a file beside it',
+    })
+  }
+  return writer.finish()
+}
+
+export type DecodeOptions = {
+  /** Where the bytes were read from, for messages. */
+  readonly source: string
+  /** Reads files of weights beside the model, where it has any. */
+  readonly readExternal?: ReadExternal
 }
 
 /**
  * Reads an ONNX file of opset 17 whose operators niceflow has, and checks its graph.
- * @param source where the bytes were read from, for messages
- * @param readExternal reads files of weights beside the model, where it has any
  * @throws UnsupportedModelError naming the operator, opset, element type or attribute that niceflow does not have
  * @throws InvalidModelError for bytes that are no model, and for a graph that ONNX would refuse
  */
-export function decodeModel(bytes: Uint8Array, { source, readExternal }: { source: string; readExternal?: ReadExternal }): Model {
+export function decodeModel(bytes: Uint8Array, { source, readExternal }: DecodeOptions): Model {
   try {
     const proto = parse(bytes)
     if (!proto.graph) throw new Error('not an ONNX model: it has no graph')

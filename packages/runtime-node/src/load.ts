@@ -1,3 +1,4 @@
+import type { GraphName } from '@niceflow/core'
 import { Flow } from '@niceflow/runtime'
 import { type BundleOptions, readBundle } from './bundle.ts'
 import { type OpenOptions, openSession } from './session.ts'
@@ -6,6 +7,8 @@ export type LoadOptions = BundleOptions &
   Pick<OpenOptions, 'device' | 'threads' | 'deviceId' | 'tf32'> & {
     /** The most rows given to a session at once; longer requests are cut. @default 1024 */
     readonly maxBatch?: number
+    /** Graphs that stand in for the bundle's own: paths of ONNX files with the same ports. */
+    readonly graphs?: { readonly [G in GraphName]?: string }
   }
 
 /**
@@ -14,8 +17,9 @@ export type LoadOptions = BundleOptions &
  * @throws InvalidManifestError, InvalidBundleError, DeviceUnavailableError, SessionError
  */
 export async function loadFlow(dir: string, options: LoadOptions = {}): Promise<Flow> {
-  const { dtype: _dtype, verify: _verify, maxBatch: _maxBatch, progress_callback, ...opening } = options
-  const { manifest, dtype, paths } = await readBundle(dir, options)
+  const { dtype: _dtype, verify: _verify, maxBatch: _maxBatch, progress_callback, graphs, ...opening } = options
+  const { manifest, dtype, paths: own } = await readBundle(dir, options)
+  const paths = { ...own, ...graphs }
   const encoder = await openSession(paths.encoder, opening)
   try {
     // The encoder has settled what `auto` means.

@@ -40,7 +40,7 @@ export type Package = {
   readonly manifest: Manifest
   /** From the tsconfig of the build: the global types that sources see, and the endings of files that are left out. */
   readonly build: { readonly types: readonly string[]; readonly exclude: readonly string[] }
-  /** All code of the package, paths relative to its folder. */
+  /** All code of the package, paths relative to its folder; examples are code of those who use it. */
   readonly files: readonly SourceFile[]
 }
 
@@ -52,7 +52,7 @@ export function readPackages(root: string): Package[] {
   return folders.map(({ name: folder }) => {
     const at = join(root, 'packages', folder)
     const paths = readdirSync(at, { recursive: true, encoding: 'utf8' }).map((path) => path.replaceAll('\\', '/'))
-    const isCode = (path: string): boolean => code.test(path) && !/(^|\/)(dist|node_modules|coverage)\//.test(path)
+    const isCode = (path: string): boolean => code.test(path) && !/(^|\/)(dist|node_modules|coverage|examples)\//.test(path)
     const build = paths.includes('tsconfig.build.json')
       ? (JSON.parse(readFileSync(join(at, 'tsconfig.build.json'), 'utf8')) as {
           compilerOptions?: { types?: string[] }

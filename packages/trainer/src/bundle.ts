@@ -10,10 +10,11 @@ import {
   storageTypes,
   type Variant,
 } from '@niceflow/core'
+import { catalogue } from '@niceflow/data'
 import { decoderGraph, encoderGraph, type Flow, graphMetadata, nice } from '@niceflow/flow'
-import { encodeModel, layoutWeights, storedTensors, storeWeights } from '@niceflow/graph'
-import { logScaleOf } from './encoder.ts'
+import { encodeModel, layoutWeights, type Model, type StoredWeights, storedTensors, storeWeights } from '@niceflow/graph'
 import { exists, WriteError, writeAtomic } from './files.ts'
+import { logScaleOf } from './log-scale.ts'
 import { replaceFolder } from './replace.ts'
 import type { Run } from './run.ts'
 import { versions } from './versions.ts'
@@ -70,18 +71,8 @@ export async function writeBundle(
 ): Promise<Manifest> {
   assertStorageTypes(dtypes)
   const flow = nice(state.recipe.flow)
-  const variants: Partial<Record<StorageType, Variant>> = {}
-  const files: Record<string, Digest> = {}
-  for (const dtype of dtypes) {
-    const variant = filesOf(dtype === dtypes[0] ? '' : `_${dtype}`)
-    variants[dtype] = variant
-    for (const [file, chunks] of Object.entries(variantContents(flow, { state, parameters }, dtype, variant))) {
-      await writeAtomic(join(folder, file), chunks)
-      files[file] = digest(chunks)
-    }
-  }
   const { dim, prior, dataRange } = flow.config
-  const manifest: Manifest = {
+  const facts: Omit<Manifest, 'files' | 'variants'> = {
     formatVersion: manifestVersion,
     name,
     model: {
@@ -94,8 +85,6 @@ export async function writeBundle(
     },
     config: flow.config,
     dtype: dtypes[0]!,
-    variants,
-    files,
     provenance: {
       seed: state.recipe.training.seed,
       dataset: state.data.name,
@@ -110,8 +99,26 @@ export async function writeBundle(
     evaluation: null,
     calibration: null,
   }
+  const variants: Partial<Record<StorageType, Variant>> = {}
+  const files: Record<string, Digest> = {}
+  for (const dtype of dtypes) {
+    const variant = filesOf(dtype === dtypes[0] ? '' : `_${dtype}`)
+    variants[dtype] = variant
+    const contents = variantContents(flow, storeWeights(parameters, dtype), metadataOf(facts, dtype), variant)
+    for (const [file, chunks] of Object.entries(contents)) {
+      await writeAtomic(join(folder, file), chunks)
+      files[file] = digest(chunks)
+    }
+  }
+  const manifest: Manifest = { ...facts, variants, files }
   await writeAtomic(join(folder, manifestFile), formatManifest(manifest))
   return manifest
+}
+
+/** What the graph files of a model say of themselves. */
+export function metadataOf(facts: Pick<Manifest, 'name' | 'model' | 'provenance'>, dtype: StorageType): Readonly<Record<string, string>> {
+  const { dataset } = facts.provenance
+  return graphMetadata(facts, dtype, Object.hasOwn(catalogue, dataset) ? catalogue[dataset]!.licence : undefined)
 }
 
 function assertStorageTypes(dtypes: readonly string[]): void {
@@ -129,12 +136,10 @@ const filesOf = (suffix: string): Variant => ({
 /** The files of a variant: two graphs, and the one file of weights that both refer to. */
 function variantContents(
   flow: Flow,
-  { state, parameters }: Run,
-  dtype: StorageType,
+  stored: StoredWeights,
+  metadata: Model['metadata'],
   files: Variant,
 ): Readonly<Record<string, readonly Uint8Array[]>> {
-  const stored = storeWeights(parameters, dtype)
-  const metadata = graphMetadata(flow, state.data.pixels)
   const weights = layoutWeights(storedTensors(stored), files.weights)
   return {
     [files.encoder]: [encodeModel({ graph: encoderGraph(flow, stored), metadata }, weights)],

@@ -26,6 +26,7 @@ it('exports these names and no others', () => {
       "latentIndependence",
       "makeEngine",
       "manifestFile",
+      "metadataOf",
       "optimizerOf",
       "presets",
       "principalVariances",
@@ -54,6 +55,7 @@ it('exports these names and no others', () => {
       "versions",
       "writeAtomic",
       "writeBundle",
+      "writeSingleFile",
     ]
   `)
 })

@@ -39,9 +39,14 @@ export function temporaryOf(file: string, ending = 'tmp'): { readonly name: stri
 /**
  * Writes a file whole or not at all: a temporary file beside it, fsync, rename. A reader never sees half of it, and a failure leaves the
  * earlier file as it was.
- * @throws WriteError naming the path, the reason and the way out
+ * @param check looks at the temporary file, and throws where it must not take the name
+ * @throws WriteError naming the path, the reason and the way out; what `check` throws
  */
-export async function writeAtomic(path: string, contents: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
+export async function writeAtomic(
+  path: string,
+  contents: string | Uint8Array | readonly Uint8Array[],
+  check: (temporary: string) => Promise<void> = async () => {},
+): Promise<void> {
   const chunks = typeof contents === 'string' ? [Buffer.from(contents)] : contents instanceof Uint8Array ? [contents] : contents
   const temporary = temporaryName(path)
   try {
@@ -52,10 +57,11 @@ export async function writeAtomic(path: string, contents: string | Uint8Array | 
     } finally {
       await file.close()
     }
+    await check(temporary)
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw writeError('file', path, error as NodeJS.ErrnoException)
+    throw NiceflowError.is(error) ? error : writeError('file', path, error as NodeJS.ErrnoException)
   }
   await syncFolder(dirname(path))
 }

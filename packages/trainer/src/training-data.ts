@@ -8,7 +8,7 @@ export type TrainingData = {
   readonly name: string
   /** Identity: a checkpoint refuses to go on with other data. */
   readonly sha256: string
-  /** [n, dim]: 8-bit pixels, dequantised afresh at each epoch, or floats on the data range, taken as they are. */
+  /** Shape [n, dim]. 8-bit pixels, dequantised afresh at each epoch, or floats on the data range, taken as they are. */
   readonly examples: Tensor<'uint8'> | Tensor<'float32'>
   /** Rows and columns of the image that an example is, where it is one. */
   readonly imageShape: readonly [rows: number, columns: number] | null

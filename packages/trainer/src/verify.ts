@@ -7,7 +7,7 @@ import { evaluate } from '@niceflow/graph'
 import type { Flow } from '@niceflow/runtime'
 import { readBundle } from '@niceflow/runtime-node'
 import { recipeOf } from './config.ts'
-import { readEncoder } from './encoder.ts'
+import { readGraph } from './read-graph.ts'
 
 type Tolerances = { readonly roundTrip: number; readonly mean: number; readonly any: number }
 
@@ -72,7 +72,7 @@ export async function verifyBundle(
   const back = await flow.decode(z)
   const roundTrip = back.data.reduce((most, value, i) => Math.max(most, Math.abs(value - x.data[i]!)), 0)
 
-  const graph = await readEncoder(paths)
+  const graph = await readGraph(paths, 'encoder')
   const count = x.dims[0]!
   let sum = 0
   let max = 0

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import type { Manifest, StorageType } from '@niceflow/core'
+import { graphNames, type Manifest, type StorageType } from '@niceflow/core'
 import type { Dataset } from '@niceflow/data'
 import {
   amendBundle,
@@ -14,32 +14,53 @@ import {
   storageCost,
   writeBundle,
 } from '@niceflow/trainer'
-import { drawSamples, heldOutSplit, ownDataset, storageRows, storedIn, verificationText, verifyVariants, withFlow } from '../bundle.ts'
+import {
+  drawSamples,
+  heldOutSplit,
+  ownDataset,
+  storageRows,
+  storedIn,
+  verificationText,
+  verifiedExamples,
+  verifyVariants,
+  withFlow,
+} from '../bundle.ts'
 import { type Answer, type Command, command } from '../command.ts'
 import { type DeviceFlags, dataFlags, deviceFlags, dtypesFlag } from '../flags.ts'
 import { cardFile, modelCard, samplesFile } from '../model-card.ts'
 import { countProgress, warn } from '../progress.ts'
+import { exportSingleFile } from '../single-file.ts'
 import { number, table } from '../text.ts'
-
-/** What a new bundle is verified on. */
-const verifiedExamples = 32
 
 export const exportCommand: Command = command(
   (yargs) =>
     deviceFlags(dataFlags(yargs))
-      .positional('run', { type: 'string', demandOption: true, describe: 'The folder of a run' })
-      .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the bundle' })
+      .positional('source', { type: 'string', demandOption: true, describe: 'The folder of a run; of a bundle too, for --single-file' })
+      .option('out', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'The folder of the bundle; the .onnx file, for --single-file',
+      })
       .option('name', { type: 'string', requiresArg: true, describe: "The model's name", defaultDescription: "the folder's" })
       .option('dtype', {
-        default: 'fp32',
         requiresArg: true,
         coerce: dtypesFlag,
         describe: 'How weights are stored: fp32, fp16, q8, or several of them, the default first',
+        defaultDescription: "fp32; a bundle's default",
       })
-      .option('overwrite', { type: 'boolean', default: false, describe: 'Replace a bundle that is there already' })
+      .option('single-file', {
+        choices: graphNames,
+        requiresArg: true,
+        describe: 'Write this graph alone, its weights inside, for another app to embed',
+      })
+      .option('overwrite', { type: 'boolean', default: false, describe: 'Replace what is there already' })
       .example('$0 export runs/mnist --out out/mnist', 'write it, verify it')
-      .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs'),
-  async ({ run: folder, out, name = basename(resolve(out)), dtype: dtypes, overwrite, dataDir, ...device }) => {
+      .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs')
+      .example('$0 export out/mnist --single-file decoder --out decoder.onnx', 'a decoder for another app'),
+  async ({ singleFile: graph, ...flags }) => {
+    if (graph !== undefined) return exportSingleFile({ graph, ...flags })
+    const { source: folder, out, name = basename(resolve(out)), dtype: dtypes = ['fp32'], overwrite, dataDir, ...device } = flags
     const run = await readRun(folder, warn)
     const dataset = await ownDataset(run.state.data.name, dataDir)
     if (!dataset) warn(`the catalogue has no dataset ${run.state.data.name}: no calibration, and no cost of stored weights`)

@@ -1,18 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import { type Manifest, NiceflowError, type StorageType, type Tensor, type Variant } from '@niceflow/core'
+import { type Manifest, NiceflowError, type StorageType, type Tensor } from '@niceflow/core'
 import { logScale } from '@niceflow/flow'
-import { decodeModel, type Graph } from '@niceflow/graph'
 import { readBundle } from '@niceflow/runtime-node'
-
-/**
- * The encoder of a bundle as a graph, with its weights.
- * @param paths the files of one variant
- */
-export async function readEncoder({ encoder, weights }: Variant): Promise<Graph> {
-  const file = await readFile(weights)
-  const readExternal = (_: string, offset: number, length: number): Uint8Array => file.subarray(offset, offset + length)
-  return decodeModel(await readFile(encoder), { source: encoder, readExternal }).graph
-}
+import { readGraph } from './read-graph.ts'
 
 /** s [dim] among a flow's weights, as a manifest holds it: the shortest decimals that are the same float32 numbers. */
 export function logScaleOf(weights: Readonly<Record<string, Tensor>>): readonly number[] | undefined {
@@ -28,7 +17,7 @@ export function logScaleOf(weights: Readonly<Record<string, Tensor>>): readonly 
 export async function readLogScale(folder: string, { model }: Manifest, dtype: StorageType): Promise<readonly number[]> {
   if (model.logScale) return model.logScale
   const { paths } = await readBundle(folder, { dtype, verify: false })
-  const found = logScaleOf((await readEncoder(paths)).initializers)
+  const found = logScaleOf((await readGraph(paths, 'encoder')).initializers)
   if (!found)
     throw new NiceflowError(`${paths.encoder}: expected an initializer ${logScale}, got none`, { remedy: 'export the bundle again' })
   return found

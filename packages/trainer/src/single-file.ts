@@ -1,0 +1,53 @@
+import { readFile, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { type GraphName, parseManifest, type StorageType } from '@niceflow/core'
+import { encodeModel } from '@niceflow/graph'
+import { readBundle } from '@niceflow/runtime-node'
+import { manifestFile, metadataOf } from './bundle.ts'
+import { WriteError, writeAtomic } from './files.ts'
+import { readGraph } from './read-graph.ts'
+
+export type SingleFileOptions = {
+  readonly graph: GraphName
+  /** Which of the bundle's variants; the manifest's default when left out. */
+  readonly dtype?: StorageType | undefined
+  /** Replace a file that is there already. */
+  readonly overwrite?: boolean | undefined
+  /** Looks at the file before it takes its name, and throws where it must not. */
+  readonly check?: (temporary: string) => Promise<void>
+}
+
+/**
+ * Writes one graph of a bundle as an ONNX file that needs nothing beside it: its weights inside, stored as in the bundle, and in its metadata
+ * what else one must know to use it.
+ * @param out the path of the file
+ * @returns the bytes of the file
+ * @throws WriteError where `out` must stay or cannot be written; ModelSizeError for more than protobuf holds; what `readBundle` and `check` throw
+ */
+export async function writeSingleFile(
+  bundle: string,
+  out: string,
+  { graph: name, dtype: wanted, overwrite = false, check }: SingleFileOptions,
+): Promise<number> {
+  await assertReplaceable(out, overwrite)
+  const { manifest, dtype, paths } = await readBundle(bundle, wanted && { dtype: wanted })
+  const contents = encodeModel({ graph: await readGraph(paths, name), metadata: metadataOf(manifest, dtype) })
+  await writeAtomic(resolve(out), contents, check)
+  return contents.length
+}
+
+/** A file is replaced when that is asked for, a folder and a file of a bundle never. */
+async function assertReplaceable(out: string, overwrite: boolean): Promise<void> {
+  const there = await stat(out).catch(() => undefined)
+  if (!there) return
+  const refuse = (state: string, remedy: string): never => {
+    throw new WriteError(`${out}: ${state}`, { remedy, usage: true })
+  }
+  if (!there.isFile()) refuse('is there and is no file', 'give another --out')
+  if (!overwrite) refuse('is there already', 'give another --out, or --overwrite it')
+  const beside = join(dirname(out), manifestFile)
+  const manifest = await readFile(beside, 'utf8').catch(() => undefined)
+  if (manifest !== undefined && Object.hasOwn(parseManifest(manifest, beside).files, basename(out))) {
+    refuse(`is a file of the bundle ${dirname(out)}`, 'give another --out')
+  }
+}
