@@ -50,6 +50,35 @@ export function countProgress(what: string): (done: number, total: number) => vo
   }
 }
 
+/** Seconds between the lines that tell of long work where there is no terminal, as in the log of a job. */
+const secondsBetweenLines = 30
+
+/**
+ * Shows work on many examples, with its speed and the time that is left: a bar on the terminal, else a line now and then.
+ * @param done how many were done before, which say nothing of the speed
+ */
+export function rateProgress(
+  what: string,
+  total: number,
+  done = 0,
+): { readonly add: (examples: number) => void; readonly stop: () => void } {
+  const bar = progressBar()
+  const [start, before] = [performance.now(), done]
+  let told = start
+  const add = (examples: number): void => {
+    done += examples
+    const now = performance.now()
+    const perSecond = ((done - before) * 1000) / (now - start)
+    const speed = `${number(perSecond)} examples/s, ${duration((total - done) / perSecond)} left`
+    const text = `${what} ${number(done)} of ${number(total)}: ${speed}`
+    bar.update(done, total, text)
+    if (process.stderr.isTTY || now - told < secondsBetweenLines * 1000) return
+    told = now
+    note(text)
+  }
+  return { add, stop: bar.stop }
+}
+
 /** A bar for a file that arrives. */
 export function bytesProgress(what: string, total: number): { readonly update: (bytes: number) => void; readonly stop: () => void } {
   const bar = progressBar()

@@ -44,11 +44,15 @@ export function pixelRows(
   })
 }
 
-/** Latent rows of the prior: z_d = temperature * Q(u_d), Q the prior's quantile function, u of the key (seed, 'sample', row). */
-export function priorRows(count: number, { dim, prior }: ModelFacts, seed: number, temperature: number): RowSource {
+/** Latent rows of the prior: z_d = temperature * Q(u_d), Q the prior's quantile function, u of the key (seed, 'sample', firstIndex + row). */
+export function priorRows(
+  count: number,
+  { dim, prior }: ModelFacts,
+  { seed, temperature, firstIndex }: { readonly seed: number; readonly temperature: number; readonly firstIndex: number },
+): RowSource {
   const quantile = quantiles[prior]
   return generatedRows(count, dim, (row, out, offset) => {
-    fillUniform(streamKey(seed, 'sample', row), out, offset, offset + dim)
+    fillUniform(streamKey(seed, 'sample', firstIndex + row), out, offset, offset + dim)
     for (let d = offset; d < offset + dim; d++) out[d] = temperature * quantile(out[d]!)
   })
 }

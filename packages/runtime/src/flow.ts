@@ -32,6 +32,8 @@ export type FlowParts = {
   readonly maxBatch?: number
 }
 
+export type SampleOptions = { readonly seed?: number; readonly temperature?: number; readonly firstIndex?: number }
+
 /** What `encode` gives: latents [n, dim] and log-likelihoods in nats [n]. */
 export type Encoding = { readonly z: Tensor<'float32'>; readonly logLikelihood: Float32Array }
 
@@ -52,9 +54,13 @@ export class NonFiniteLikelihoodError extends NiceflowError {
   override readonly name = 'NonFiniteLikelihoodError'
   /** The example's index in the request. */
   readonly row: number
-  constructor({ row, value, range }: { row: number; value: number; range: DataRange }) {
-    super(`row ${row} of x: its log-likelihood is ${value}`, { remedy: `bring its values nearer to the data range [${range.join(', ')}]` })
+  readonly value: number
+  constructor({ row, value, range, of = 'x' }: { row: number; value: number; range: DataRange; of?: string }) {
+    super(`row ${row} of ${of}: its log-likelihood is ${value}`, {
+      remedy: `bring its values nearer to the data range [${range.join(', ')}]`,
+    })
     this.row = row
+    this.value = value
   }
 }
 
@@ -98,7 +104,7 @@ export class Flow {
    */
   async encode(x: Examples, key: DequantizationKey = {}): Promise<Encoding> {
     const source = exampleRows(x, this.manifest.model, key)
-    const z = new Float32Array(source.count * this.dim)
+    const z = this.#allocate(source.count)
     const logLikelihood = new Float32Array(source.count)
     await this.#run(this.#encoder, 'x', source, { z, log_likelihood: logLikelihood })
     this.#assertScored(logLikelihood, source, 1)
@@ -118,15 +124,18 @@ export class Flow {
   /**
    * Draws examples [count, dim]: z of the prior by its quantile function, then decoded. Sample i is a function of (seed, i) alone.
    * @param temperature multiplies z: below 1 keeps nearer to the mode, 0 gives the mode itself
+   * @param firstIndex the i of the first sample, so that parts draw what the whole would
+   * @throws InvalidValueError for more samples than an array of this machine holds: those are drawn in parts
    * @see Dinh et al. 2014, section 5.3
    */
-  async sample(count: number, { seed = 0, temperature = 1 }: { seed?: number; temperature?: number } = {}): Promise<Tensor<'float32'>> {
+  async sample(count: number, { seed = 0, temperature = 1, firstIndex = 0 }: SampleOptions = {}): Promise<Tensor<'float32'>> {
     assertInteger('count', count, 1)
     assertInteger('seed', seed, 0)
+    assertInteger('firstIndex', firstIndex, 0)
     if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY)) {
       throw new InvalidValueError({ what: 'temperature', expected: 'a finite number from 0', got: temperature })
     }
-    return this.#decode(priorRows(count, this.manifest.model, seed, temperature))
+    return this.#decode(priorRows(count, this.manifest.model, { seed, temperature, firstIndex }))
   }
 
   /**
@@ -158,7 +167,7 @@ export class Flow {
   }
 
   async #decode(source: RowSource): Promise<Tensor<'float32'>> {
-    const x = new Float32Array(source.count * this.dim)
+    const x = this.#allocate(source.count)
     await this.#run(this.#decoder, 'z', source, { x })
     return this.#tensor(x)
   }
@@ -182,6 +191,21 @@ export class Flow {
         }
         all.set(part.data, start * width)
       }
+    }
+  }
+
+  /** Room for rows of dim numbers. */
+  #allocate(count: number): Float32Array {
+    try {
+      return new Float32Array(count * this.dim)
+    } catch (cause) {
+      throw new InvalidValueError({
+        what: 'rows at once',
+        expected: `as many as one array holds, ${this.dim} numbers each`,
+        got: count,
+        remedy: 'ask for them in parts',
+        cause,
+      })
     }
   }
 

@@ -42,12 +42,14 @@ it('exports these names and no others', () => {
       "startRun",
       "storageCost",
       "summarize",
+      "syncFolder",
       "temporaryName",
       "train",
       "verifyBundle",
       "versions",
       "writeAtomic",
       "writeBundle",
+      "writeError",
     ]
   `)
 })

@@ -39,15 +39,19 @@ export function temporaryOf(file: string, ending = 'tmp'): { readonly name: stri
 /**
  * Writes a file whole or not at all: a temporary file beside it, fsync, rename. A reader never sees half of it, and a failure leaves the
  * earlier file as it was.
- * @throws WriteError naming the path, the reason and the way out
+ * @param contents whole, or in pieces, which may be made while it is written
+ * @throws WriteError naming the path, the reason and the way out; what the making of pieces throws
  */
-export async function writeAtomic(path: string, contents: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
+export async function writeAtomic(
+  path: string,
+  contents: string | Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const chunks = typeof contents === 'string' ? [Buffer.from(contents)] : contents instanceof Uint8Array ? [contents] : contents
   const temporary = temporaryName(path)
   try {
     const file = await open(temporary, 'w')
     try {
-      for (const chunk of chunks) await file.writeFile(chunk)
+      for await (const chunk of chunks) await file.writeFile(chunk)
       await file.sync()
     } finally {
       await file.close()
@@ -55,7 +59,7 @@ export async function writeAtomic(path: string, contents: string | Uint8Array | 
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw writeError('file', path, error as NodeJS.ErrnoException)
+    throw NiceflowError.is(error) ? error : writeError('file', path, error as NodeJS.ErrnoException)
   }
   await syncFolder(dirname(path))
 }
