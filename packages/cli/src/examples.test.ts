@@ -151,6 +151,7 @@ test('an array is read by blocks, in either order of its elements and of their b
 })
 
 test('parts of a request hold the rows of the whole, in the same blocks', async () => {
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   writeFileSync(path('many.npy'), writeNpy(tensor('uint8', [many, 6])))
   const files = ['one.png', 'many.npy', 'two.npy', 'folder']
   const options = { onBroken: () => {} }
@@ -166,9 +167,11 @@ test('parts of a request hold the rows of the whole, in the same blocks', async 
     const parts = [...(await read(files, images, { end: edge })), ...(await read(files, images, { start: edge }))]
     expect(parts).toEqual(whole)
   }
+  stderr.mockRestore()
 })
 
 test('what is broken is named and left out where that is asked for, and moves no other index', async () => {
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   mkdirSync(path('scans'))
   for (const name of ['1', '3', '5']) writeFileSync(path('scans', `${name}.png`), png(Number(name)))
   writeFileSync(path('scans', '2.png'), png(2).subarray(0, 40))
@@ -198,6 +201,7 @@ test('what is broken is named and left out where that is asked for, and moves no
   ])
   await expect(read(['scans'])).rejects.toThrow(/4b\.npy: truncated NPY file/)
   await expect(read(['holes.npy'])).rejects.toThrow(told.at(-2))
+  stderr.mockRestore()
 })
 
 test('an array of no examples is refused', async () => {

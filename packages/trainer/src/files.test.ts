@@ -35,8 +35,8 @@ test('pieces are written as they are made, and an error in their making leaves n
 })
 
 test.each([
-  ['ENOSPC', 'free some space on the disk, then run the command again (train goes on with --resume)'],
-  ['EFBIG', 'raise the limit on file sizes, then run the command again (train goes on with --resume)'],
+  ['ENOSPC', 'free some space on the disk, then run the command again (train and score go on with --resume)'],
+  ['EFBIG', 'raise the limit on file sizes, then run the command again (train and score go on with --resume)'],
   ['EROFS', 'choose a folder on a disk that can be written to'],
   ['EIO', undefined],
 ])('a write that fails with %s, at whatever change, leaves the earlier file and no other', async (code, remedy) => {

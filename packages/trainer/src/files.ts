@@ -9,8 +9,8 @@ export class WriteError extends NiceflowError {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  ENOSPC: 'free some space on the disk, then run the command again (train goes on with --resume)',
-  EFBIG: 'raise the limit on file sizes, then run the command again (train goes on with --resume)',
+  ENOSPC: 'free some space on the disk, then run the command again (train and score go on with --resume)',
+  EFBIG: 'raise the limit on file sizes, then run the command again (train and score go on with --resume)',
   EACCES: 'choose a folder that you may write to',
   EROFS: 'choose a folder on a disk that can be written to',
   EPERM: 'choose a folder that you may write to',

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { InvalidValueError, type NiceflowError } from '@niceflow/core'
+import { type DataRange, InvalidValueError, type NiceflowError } from '@niceflow/core'
 import type { Flow } from '@niceflow/runtime'
 import { withFlow } from '../bundle.ts'
 import { type Answer, type Command, command } from '../command.ts'
@@ -8,7 +8,7 @@ import { flowFlags, numberFlag } from '../flags.ts'
 import { note, rateProgress, warn } from '../progress.ts'
 import { type ScoredExample, scoreTable } from '../scoring/columns.ts'
 import { formatOf, ndjsonLines, scoreEndings } from '../scoring/formats.ts'
-import { openScoreFile, ResumeError } from '../scoring/score-file.ts'
+import { openScoreFile, ResumeError, type ScoreFileOptions } from '../scoring/score-file.ts'
 import { type Shard, type StreamOptions, scoreExamples, shardRange } from '../scoring/stream.ts'
 import { number, rangeOf } from '../text.ts'
 
@@ -47,7 +47,7 @@ export const scoreCommand: Command = command(
       .example('$0 score out/mnist scans/ more.npy --draws 8 --json', 'many, as JSON')
       .example('$0 score out/mnist scans/ --out scores.ndjson --resume --skip-broken', 'very many; again after a crash, to go on')
       .example('$0 score out/mnist x.npy --shard 3/8 --out scores-3.csv', 'the fourth of eight parts'),
-  async ({ bundle, files, draws, seed, out, ndjson, shard = { index: 0, of: 1 }, resume = false, skipBroken, ...device }) => {
+  async ({ bundle, files, draws, seed, out, ndjson, shard = { index: 0, of: 1 }, resume = false, skipBroken = false, ...device }) => {
     const format = out === undefined ? undefined : formatOf(out)
     if (out !== undefined && !format) {
       const expected = `a file ending in ${scoreEndings.join(', ')}`
@@ -55,58 +55,38 @@ export const scoreCommand: Command = command(
     }
     return withFlow(bundle, device, async (flow): Promise<Answer | undefined> => {
       const count = await countExamples(files, flow.manifest.model, { onBroken: skipBroken ? () => {} : undefined })
-      const range = shardRange(count, shard)
-      const options = { ...range, draws, seed, count, skipBroken }
+      const request: Request = { flow, files, draws, seed, ...shardRange(count, shard), count, skipBroken }
       const facts = { bundle, range: flow.manifest.model.dataRange, draws, seed, dtype: flow.dtype, device: flow.device }
-      if (out !== undefined && format) {
-        const { from, path, ...file } = await openScoreFile(out, { format, resume, ...range })
-        if (from > range.start) note(`going on from example ${number(from)}`)
-        try {
-          const found = await scoreAll(flow, files, { ...options, start: from }, file.append)
-          await file.finish()
-          const text = `${number(found.scored)} examples scored${found.skipped > 0 ? `, ${number(found.skipped)} left out` : ''}: ${out}`
-          return { json: { ...facts, out, shard: `${shard.index}/${shard.of}`, from, ...found }, text }
-        } catch (error) {
-          if (!(error instanceof ResumeError)) note(`what is scored is in ${path}: --resume goes on from there`)
-          throw error
-        } finally {
-          await file.close()
-        }
-      }
       if (ndjson) {
-        await scoreAll(flow, files, options, async (examples) => {
-          if (!process.stdout.write(ndjsonLines(examples))) await once(process.stdout, 'drain')
-        })
+        await scoreAll(request, printLines)
         return undefined
       }
-      if (range.end - range.start > answerLimit) {
-        const remedy = 'give --out FILE or --ndjson, which take any number'
-        const expected = `at most ${number(answerLimit)} in one answer`
-        throw new InvalidValueError({ what: 'examples', expected, got: range.end - range.start, remedy })
-      }
-      const examples: ScoredExample[] = []
-      const { skipped } = await scoreAll(flow, files, options, async (some) => void examples.push(...some))
+      if (out === undefined) return answerAll(request, facts)
+      const { from, ...found } = await writeAll(request, out, { format: format!, resume })
+      const skipped = found.skipped > 0 ? `, ${number(found.skipped)} left out` : ''
       return {
-        json: { ...facts, ...(skipBroken && { skipped }), examples },
-        text: `${scoreTable(examples)}\nlog-likelihood in nats on ${rangeOf(facts.range)}`,
+        json: { ...facts, out, shard: `${shard.index}/${shard.of}`, from, ...found },
+        text: `${number(found.scored)} examples scored${skipped}: ${out}`,
       }
     })
   },
 )
 
 type Request = Required<Pick<StreamOptions, 'start' | 'end' | 'draws' | 'seed'>> & {
-  /** Of the examples of the whole request. */
+  readonly flow: Flow
+  readonly files: readonly string[]
+  /** Of the examples of all files. */
   readonly count: number
-  readonly skipBroken: boolean | undefined
+  readonly skipBroken: boolean
 }
+
+type Found = { readonly scored: number; readonly skipped: number }
 
 /** Scores a part of a request, and says how many examples were scored and how many files and rows were left out. */
 async function scoreAll(
-  flow: Flow,
-  files: readonly string[],
-  { count, skipBroken, start, end, draws, seed }: Request,
+  { flow, files, count, skipBroken, start, end, draws, seed }: Request,
   take: (examples: readonly ScoredExample[]) => Promise<void>,
-): Promise<{ readonly scored: number; readonly skipped: number }> {
+): Promise<Found> {
   const progress = rateProgress('scored', end - start)
   let [scored, skipped] = [0, 0]
   const onBroken = (error: NiceflowError): void => {
@@ -127,6 +107,44 @@ async function scoreAll(
     progress.stop()
   }
   return { scored, skipped }
+}
+
+async function writeAll(
+  request: Request,
+  out: string,
+  how: Pick<ScoreFileOptions, 'format' | 'resume'>,
+): Promise<Found & { from: number }> {
+  const { start, end } = request
+  const { from, path, append, finish, close } = await openScoreFile(out, { ...how, start, end })
+  if (from > start) note(`going on from example ${number(from)}`)
+  try {
+    const found = await scoreAll({ ...request, start: from }, append)
+    await finish()
+    return { from, ...found }
+  } catch (error) {
+    if (!(error instanceof ResumeError)) note(`what is scored is in ${path}: --resume goes on from there`)
+    throw error
+  } finally {
+    await close()
+  }
+}
+
+async function printLines(examples: readonly ScoredExample[]): Promise<void> {
+  if (!process.stdout.write(ndjsonLines(examples))) await once(process.stdout, 'drain')
+}
+
+async function answerAll(request: Request, facts: { readonly range: DataRange }): Promise<Answer> {
+  const { start, end, skipBroken } = request
+  if (end - start > answerLimit) {
+    const remedy = 'give --out FILE or --ndjson, which take any number'
+    throw new InvalidValueError({ what: 'examples', expected: `at most ${number(answerLimit)} in one answer`, got: end - start, remedy })
+  }
+  const examples: ScoredExample[] = []
+  const { skipped } = await scoreAll(request, async (some) => void examples.push(...some))
+  return {
+    json: { ...facts, ...(skipBroken && { skipped }), examples },
+    text: `${scoreTable(examples)}\nlog-likelihood in nats on ${rangeOf(facts.range)}`,
+  }
 }
 
 function shardFlag(value: unknown): Shard | undefined {
