@@ -167,3 +167,24 @@ test('more shards than blocks leave some without examples, which is no error', a
   const { scored } = await answer<Summary>(score([path('scans')], '--shard', '0/4', '--out', path('none.csv')), niceflowHere)
   expect([scored, readFileSync(path('none.csv'), 'utf8').split('\n').length]).toEqual([0, 2])
 })
+
+test('bench sets scoring from files beside the bare session, and tells its memory', async () => {
+  const { batchScoring, ...rest } = await answer<{ batchScoring: Record<string, unknown> }>([
+    'bench',
+    '--only',
+    'batch',
+    '--images',
+    '3000',
+  ])
+  expect(rest).toEqual({})
+  expect(batchScoring).toEqual({
+    device: expect.any(String),
+    images: 3000,
+    imagesPerSecond: expect.any(Number),
+    bareImagesPerSecond: expect.any(Number),
+    ofBareSession: expect.any(Number),
+    residentMiB: [expect.any(Number), expect.any(Number)],
+  })
+  const { imagesPerSecond, bareImagesPerSecond, ofBareSession } = batchScoring as Record<string, number>
+  expect(ofBareSession).toBeCloseTo(imagesPerSecond! / bareImagesPerSecond!, 10)
+})

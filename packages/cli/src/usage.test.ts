@@ -124,6 +124,11 @@ test.each<[string, string, string]>([
   ['score B x.npy --shard 8/8', '--shard: expected i/n with i from 0 to n - 1, got 8/8', 'niceflow score --help says what there is'],
   ['score B x.npy --shard -1/8', '--shard: expected i/n with i from 0 to n - 1, got -1/8', 'niceflow score --help says what there is'],
   ['score B x.npy --resume', 'Missing dependent arguments: resume -> out', 'niceflow score --help says what there is'],
+  [
+    'bench --only batch,serving',
+    '--only: expected some of training, scoring, sampling, batch, separated by commas, got serving',
+    'niceflow bench --help says what there is',
+  ],
   ['score B x.npy --ndjson --json', 'Arguments ndjson and json are mutually exclusive', 'niceflow score --help says what there is'],
   ['sample B --out a.png --temperature -1', '--temperature: expected a number from 0, got -1', 'niceflow sample --help says what there is'],
 ])('niceflow %s is a usage error', async (line, message, remedy) => {
