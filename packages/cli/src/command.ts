@@ -3,7 +3,10 @@ import type { ArgumentsCamelCase, Argv } from 'yargs'
 /** What a command came to: `json` is the object that `--json` prints, `text` says the same to people. */
 export type Answer = { readonly json: Readonly<Record<string, unknown>>; readonly text: string }
 
-/** A command without its words and place in the help: its flags, and what it does with them; undefined where it has printed its answer as it came. */
+/**
+ * A command without its words and place in the help: its flags, and what it does with them. One whose answer is printed as it comes has none
+ * left at its end.
+ */
 export type Command = {
   readonly build: (yargs: Argv) => Argv
   readonly run: (args: ArgumentsCamelCase) => Promise<Answer | undefined>

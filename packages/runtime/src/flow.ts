@@ -32,6 +32,7 @@ export type FlowParts = {
   readonly maxBatch?: number
 }
 
+/** How samples are drawn; see `Flow.sample`. */
 export type SampleOptions = { readonly seed?: number; readonly temperature?: number; readonly firstIndex?: number }
 
 /** What `encode` gives: latents [n, dim] and log-likelihoods in nats [n]. */
