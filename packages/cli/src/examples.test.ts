@@ -1,9 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { type ModelFacts, type Tensor, tensor } from '@niceflow/core'
 import { writeIdx, writeNpy, writePng } from '@niceflow/formats'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { readExamples, type Stretch } from './examples.ts'
+import { blockRows, countExamples, type ReadOptions, readExamples, type Stretch } from './examples.ts'
 import { workspace } from './niceflow.fixture.ts'
 
 const { path, remove } = workspace()
@@ -41,13 +41,10 @@ beforeAll(() => {
   for (const [file, bytes] of Object.entries(files)) writeFileSync(path(file), bytes)
 })
 
-async function read(files: readonly string[], model: ModelFacts = images): Promise<Stretch[]> {
+async function read(files: readonly string[], model: ModelFacts = images, options: ReadOptions = {}): Promise<Stretch[]> {
   const stretches: Stretch[] = []
-  for await (const stretch of readExamples(
-    files.map((file) => path(file)),
-    model,
-  ))
-    stretches.push(stretch)
+  const paths = files.map((file) => path(file))
+  for await (const stretch of readExamples(paths, model, options)) stretches.push(stretch)
   return stretches
 }
 
@@ -105,7 +102,109 @@ test.each([
   await expect(read([file], model)).rejects.toMatchObject({ message: `${path(file)}: ${message}`, remedy })
 })
 
-test('a folder without examples is refused', async () => {
+test('a folder without examples is refused, even by a count', async () => {
   mkdirSync(path('empty'))
-  await expect(read(['empty'])).rejects.toThrow(`${path('empty')}: expected a PNG, NPY or IDX file in it, got none`)
+  // What macOS leaves in folders begins with zeros, as IDX does.
+  writeFileSync(path('empty', '.DS_Store'), Uint8Array.of(0, 0, 0, 1, 0x42, 0x75, 0x64, 0x31))
+  const message = `${path('empty')}: expected a PNG, NPY or IDX file in it, got none`
+  await expect(read(['empty'])).rejects.toThrow(message)
+  await expect(countExamples([path('one.png'), path('empty')], images)).rejects.toThrow(message)
+})
+
+test('files of a folder and of those within come in the order of their paths', async () => {
+  const names = ['a/2.png', 'a-b.png', 'a.png', 'a/b/1.png', 'B.png', 'c/3.png']
+  mkdirSync(path('tree', 'a', 'b'), { recursive: true })
+  mkdirSync(path('tree', 'c'))
+  for (const name of names) writeFileSync(path('tree', name), png(1))
+  symlinkSync(path('one.png'), path('tree', 'linked.png'))
+  const files = (await read(['tree'])).flatMap(({ origins }) => origins.map(({ file }) => file))
+  expect(files).toEqual([...names, 'linked.png'].map((name) => path('tree', name)).sort())
+})
+
+/** Rows that tell their index, in as many blocks as tests of blocks want. */
+const many = 2 * blockRows + 500
+const numbered = Float32Array.from({ length: 6 * many }, (_, i) => Math.floor(i / 6) / many)
+
+const indicesIn = (stretches: readonly Stretch[]): number[] =>
+  stretches.flatMap(({ firstIndex, origins }) => origins.map((_, i) => firstIndex + i))
+
+test('an array is read by blocks, in either order of its elements and of their bytes', async () => {
+  const c = writeNpy(tensor('float32', [many, 6], numbered))
+  const columns = Float32Array.from(numbered, (_, i) => numbered[6 * (i % many) + Math.floor(i / many)]!)
+  const fortran = writeNpy(tensor('float32', [many, 2, 3], columns))
+  // "False" and "True ": the header keeps its length.
+  fortran.set(Buffer.from('True '), Buffer.from(fortran).indexOf('False'))
+  const arrays = { 'c.npy': c, 'fortran.npy': fortran, 'big.idx': writeIdx(tensor('float32', [many, 2, 3], numbered)) }
+  for (const [file, bytes] of Object.entries(arrays)) {
+    writeFileSync(path(file), bytes)
+    const stretches = await read([file])
+    expect(stretches.map(({ firstIndex, origins }) => [firstIndex, origins.length])).toEqual([
+      [0, blockRows],
+      [blockRows, blockRows],
+      [2 * blockRows, 500],
+    ])
+    // Fortran order of [n, 2, 3] is that of [n, 6] with its columns dealt out anew.
+    const rows = rowsIn(stretches)
+    const at = file === 'fortran.npy' ? [0, 2, 4, 1, 3, 5] : [0, 1, 2, 3, 4, 5]
+    expect(rows).toEqual(Array.from({ length: many }, (_, row) => at.map((column) => numbered[6 * row + column])))
+  }
+})
+
+test('parts of a request hold the rows of the whole, in the same blocks', async () => {
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  writeFileSync(path('many.npy'), writeNpy(tensor('uint8', [many, 6])))
+  const files = ['one.png', 'many.npy', 'two.npy', 'folder']
+  const options = { onBroken: () => {} }
+  const whole = await read(files, images, options)
+  expect(
+    await countExamples(
+      files.map((file) => path(file)),
+      images,
+    ),
+  ).toBe(many + 6)
+  expect(indicesIn(whole)).toEqual(Array.from({ length: many + 6 }, (_, i) => i))
+  for (const edge of [0, blockRows, 2 * blockRows, many + 6]) {
+    const parts = [...(await read(files, images, { end: edge })), ...(await read(files, images, { start: edge }))]
+    expect(parts).toEqual(whole)
+  }
+  stderr.mockRestore()
+})
+
+test('what is broken is named and left out where that is asked for, and moves no other index', async () => {
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  mkdirSync(path('scans'))
+  for (const name of ['1', '3', '5']) writeFileSync(path('scans', `${name}.png`), png(Number(name)))
+  writeFileSync(path('scans', '2.png'), png(2).subarray(0, 40))
+  writeFileSync(path('scans', '4.png'), '')
+  writeFileSync(path('scans', '4b.npy'), writeNpy(tensor('uint8', [2, 6])).subarray(0, -1))
+  symlinkSync(path('gone.png'), path('scans', '6.png'))
+  const holes = tensor('float32', [4, 6])
+  holes.data.fill(Number.NaN, 6, 7)
+  holes.data.fill(Number.POSITIVE_INFINITY, 23, 24)
+  writeFileSync(path('holes.npy'), writeNpy(holes))
+  const told: string[] = []
+  const onBroken = ({ message }: Error): void => void told.push(message)
+  const stretches = await read(['scans', 'nowhere', 'holes.npy', 'one.png'], images, { onBroken })
+  expect(indicesIn(stretches)).toEqual([0, 2, 4, 6, 8, 10])
+  expect(told.map((message) => basename(message.split(': ')[0]!))).toEqual([
+    '4b.npy',
+    'nowhere',
+    '2.png',
+    '4.png',
+    '6.png',
+    'holes.npy',
+    'holes.npy',
+  ])
+  expect(told.slice(-2)).toEqual([
+    `row 1 of ${path('holes.npy')}: expected finite numbers, got NaN at 0`,
+    `row 3 of ${path('holes.npy')}: expected finite numbers, got Infinity at 5`,
+  ])
+  await expect(read(['scans'])).rejects.toThrow(/4b\.npy: truncated NPY file/)
+  await expect(read(['holes.npy'])).rejects.toThrow(told.at(-2))
+  stderr.mockRestore()
+})
+
+test('an array of no examples is refused', async () => {
+  writeFileSync(path('none.npy'), writeNpy(tensor('uint8', [0, 6])))
+  await expect(read(['none.npy'])).rejects.toThrow(`${path('none.npy')}: shape: expected [n, 6] or [n, 2, 3], got [0, 6]`)
 })

@@ -1,178 +1,138 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
-import { InvalidFileError, readIdx, readNpy, readPng, toGrey } from '@niceflow/formats'
+import { type ModelFacts, NiceflowError, rows, tensor } from '@niceflow/core'
+import { finiteStretches, type Rows } from './examples/rows.ts'
+import { type Source, sources } from './examples/sources.ts'
 import { warn } from './progress.ts'
 
-/** Rows of a model's dimension: pixels, or floats on its data range. */
-export type Rows = Tensor<'uint8'> | Tensor<'float32'>
+export type { Rows } from './examples/rows.ts'
 
 /** Where an example of a request came from: a file, and its row in it. */
 export type Origin = { readonly file: string; readonly row: number }
 
-/** A stretch of a request, and where each of its rows came from. */
-export type Stretch = { readonly x: Rows; readonly origins: readonly Origin[] }
-
-type Format = {
-  readonly name: string
-  readonly magic: readonly number[]
-  readonly read: (bytes: Uint8Array, file: string, model: ModelFacts) => Rows
+/** Neighbours in a request that are alike in type, and where each came from. */
+export type Stretch = {
+  readonly x: Rows
+  /** The index of the first in the whole request. */
+  readonly firstIndex: number
+  readonly origins: readonly Origin[]
 }
 
-const arrays = (read: (bytes: Uint8Array, file: string) => Tensor): Format['read'] => {
-  return (bytes, file, model) => rowsOf(read(bytes, file), file, model)
+export type ReadOptions = {
+  /** The examples of the request that are wanted, by index. @default all */
+  readonly start?: number
+  readonly end?: number
+  /** Hears of each file, image or row that is broken, which is then left out; the first is thrown when left out. */
+  readonly onBroken?: ((error: NiceflowError) => void) | undefined
 }
-
-/** Files are known by how they begin: those of MNIST have no ending. A gzipped one is IDX's to refuse. */
-const formats: readonly Format[] = [
-  { name: 'PNG', magic: [0x89, 0x50, 0x4e, 0x47], read: pixelsOf },
-  { name: 'NPY', magic: [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], read: arrays(readNpy) },
-  { name: 'IDX', magic: [0, 0], read: arrays(readIdx) },
-  { name: 'IDX', magic: [0x1f, 0x8b], read: arrays(readIdx) },
-]
-
-/** Rows that are scored together where files hold few. */
-const stretchRows = 1024
 
 /**
- * The examples of files and of all files in folders, in the order of the paths and by name within a folder. Files of a few rows are put
- * together, so that a folder of images is scored in batches.
+ * Rows that are scored together. Blocks of them begin at multiples of it, whichever part of a request is read: the same examples lie in the
+ * same batch, and so have the same score to the last bit.
+ */
+export const blockRows = 1024
+
+/** Images that are read at once. */
+const concurrent = 32
+
+/** Rows of a file that are wanted: `first` is the index in the request of row `start`. */
+type Piece = { readonly source: Source; readonly first: number; readonly start: number; readonly end: number }
+
+const refuse = (error: NiceflowError): never => {
+  throw error
+}
+
+/**
+ * The examples of files and of all files in folders, in the order of the paths and by name within a folder. No more than a block of them is in
+ * memory; files of a few rows are put together in one.
  * @throws NiceflowError naming the file that cannot be read or is not the model's
  */
-export async function* readExamples(paths: readonly string[], model: ModelFacts): AsyncGenerator<Stretch> {
-  let pending: { file: string; rows: Rows }[] = []
-  let count = 0
-  for await (const next of readFiles(paths, model)) {
-    const first = pending[0]
-    if (first && (first.rows.dtype !== next.rows.dtype || count + next.rows.dims[0]! > stretchRows)) {
-      yield joined(pending)
-      pending = []
-      count = 0
-    }
-    pending.push(next)
-    count += next.rows.dims[0]!
-  }
-  if (count > 0) yield joined(pending)
-}
-
-function joined(parts: readonly { readonly file: string; readonly rows: Rows }[]): Stretch {
-  const origins = parts.flatMap(({ file, rows }) => Array.from({ length: rows.dims[0]! }, (_, row) => ({ file, row })))
-  const { dtype, dims } = parts[0]!.rows
-  if (parts.length === 1) return { x: parts[0]!.rows, origins }
-  const x = tensor(dtype, [origins.length, dims[1]!])
+export async function* readExamples(
+  paths: readonly string[],
+  model: ModelFacts,
+  { start = 0, end = Number.POSITIVE_INFINITY, onBroken = refuse }: ReadOptions = {},
+): AsyncGenerator<Stretch> {
   let at = 0
-  for (const { rows } of parts) {
-    x.data.set(rows.data, at)
-    at += rows.data.length
+  let block: Piece[] = []
+  const own = (error: NiceflowError): void => {
+    // What is before the part that is wanted is another's to tell.
+    if (at >= start) onBroken(error)
   }
-  return { x, origins }
-}
-
-async function* readFiles(paths: readonly string[], model: ModelFacts): AsyncGenerator<{ file: string; rows: Rows }> {
-  for (const path of paths) {
-    const stats = await stat(path).catch(unreadable(path))
-    let skipped = 0
-    const files = stats.isDirectory() ? await filesIn(path) : [path]
-    for (const file of files) {
-      const bytes = await readFile(file).catch(unreadable(file))
-      const format = formats.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte))
-      if (format) yield { file, rows: format.read(bytes, file, model) }
-      else if (stats.isDirectory()) skipped++
-      else throw unknownFormat(file, bytes)
+  for await (const source of start < end ? sources(paths, model, own, warn) : []) {
+    const last = Math.min(end, at + source.count)
+    for (let first = Math.max(start, at), next: number; first < last; first = next) {
+      next = Math.min(last, (Math.floor(first / blockRows) + 1) * blockRows)
+      block.push({ source, first, start: first - at, end: next - at })
+      if (next % blockRows !== 0) continue
+      yield* stretches(block, onBroken)
+      block = []
     }
-    if (skipped === files.length) {
-      throw new NiceflowError(`${path}: expected a PNG, NPY or IDX file in it, got none`, { remedy: 'name the files or another folder' })
+    at += source.count
+    if (at >= end) break
+  }
+  yield* stretches(block, onBroken)
+}
+
+/**
+ * How many examples a request has.
+ * @throws as `readExamples`, for what shows without reading images and rows
+ */
+export async function countExamples(paths: readonly string[], model: ModelFacts, { onBroken = refuse }: ReadOptions = {}): Promise<number> {
+  let count = 0
+  for await (const source of sources(paths, model, onBroken, () => {})) count += source.count
+  return count
+}
+
+/** The next value of a generator is made while the last one is used, as far as it waits for files. */
+export async function* ahead<T>(values: AsyncGenerator<T>): AsyncGenerator<T> {
+  let next = values.next()
+  for (;;) {
+    const { done, value } = await next
+    if (done) return
+    next = values.next()
+    // It is thrown where it is waited for, if it ever is.
+    next.catch(() => {})
+    yield value
+  }
+}
+
+async function* stretches(block: readonly Piece[], onBroken: (error: NiceflowError) => void): AsyncGenerator<Stretch> {
+  let open: Stretch[] = []
+  let next = -1
+  for (let i = 0; i < block.length; i += concurrent) {
+    const pieces = block.slice(i, i + concurrent)
+    const read = await Promise.allSettled(pieces.map(({ source, start, end }) => source.read(start, end)))
+    for (const [j, result] of read.entries()) {
+      if (result.status === 'rejected' && !NiceflowError.is(result.reason)) throw result.reason
+      if (result.status === 'rejected') onBroken(result.reason)
+      for (const part of result.status === 'fulfilled' ? parts(pieces[j]!, result.value, onBroken) : []) {
+        if (open.length > 0 && (part.firstIndex !== next || part.x.dtype !== open[0]!.x.dtype)) {
+          yield joined(open)
+          open = []
+        }
+        open.push(part)
+        next = part.firstIndex + part.origins.length
+      }
     }
-    if (skipped > 0) warn(`${path}: ${skipped} of ${files.length} files are not PNG, NPY or IDX: left out`)
   }
+  if (open.length > 0) yield joined(open)
 }
 
-async function filesIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort()
+function parts({ source: { file }, first, start }: Piece, x: Rows, onBroken: (error: NiceflowError) => void): Stretch[] {
+  return finiteStretches(x, (row) => `row ${start + row} of ${file}`, onBroken).map(([from, to]) => ({
+    x: rows(x, from, to),
+    firstIndex: first + from,
+    origins: Array.from({ length: to - from }, (_, i) => ({ file, row: start + from + i })),
+  }))
 }
 
-function unreadable(path: string): (cause: NodeJS.ErrnoException) => never {
-  return (cause) => {
-    throw new NiceflowError(`${path}: cannot be read: ${cause.code ?? cause.message}`, { cause, remedy: 'check the path' })
+function joined(parts: readonly Stretch[]): Stretch {
+  const { x: first, firstIndex } = parts[0]!
+  if (parts.length === 1) return parts[0]!
+  const origins = parts.flatMap((part) => part.origins)
+  const x = tensor(first.dtype, [origins.length, first.dims[1]!])
+  let at = 0
+  for (const part of parts) {
+    x.data.set(part.x.data, at)
+    at += part.x.data.length
   }
-}
-
-function unknownFormat(file: string, bytes: Buffer): InvalidFileError {
-  const got = bytes.subarray(0, 4).toString('hex') || 'nothing'
-  return new InvalidFileError(file, {
-    what: 'first bytes',
-    expected: 'those of PNG, NPY or IDX',
-    got,
-    remedy: 'convert the file to one of these',
-  })
-}
-
-function pixelsOf(bytes: Uint8Array, file: string, { imageShape, dim }: ModelFacts): Rows {
-  const image = readPng(bytes, file)
-  if (imageShape === null) {
-    throw new InvalidFileError(file, {
-      what: 'format',
-      expected: `NPY or IDX with ${dim} numbers an example`,
-      got: 'PNG',
-      remedy: 'the model is not one of images',
-    })
-  }
-  const [height, width] = imageShape
-  if (image.height !== height || image.width !== width) {
-    const remedy = 'scale the image to that size'
-    throw new InvalidFileError(file, {
-      what: 'image size',
-      expected: `${width} x ${height}`,
-      got: `${image.width} x ${image.height}`,
-      remedy,
-    })
-  }
-  try {
-    return tensor('uint8', [1, dim], toGrey(image).data)
-  } catch (error) {
-    if (!NiceflowError.is(error)) throw error
-    throw new NiceflowError(`${file}: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
-  }
-}
-
-/** An array as rows: [n, …] with the model's number of elements an example, or one example alone. */
-function rowsOf(array: Tensor, file: string, { dim, imageShape, pixels, dataRange }: ModelFacts): Rows {
-  const { dims } = array
-  const count = sizeOf(dims.slice(1)) === dim ? dims[0] : sizeOf(dims) === dim ? 1 : undefined
-  if (count === undefined || count === 0) {
-    const expected = [`[n, ${dim}]`, ...(imageShape === null ? [] : [`[n, ${imageShape.join(', ')}]`])].join(' or ')
-    throw new InvalidFileError(file, {
-      what: 'shape',
-      expected,
-      got: `[${dims.join(', ')}]`,
-      remedy: 'give examples of the size that the model was trained on',
-    })
-  }
-  if (array.dtype === 'uint8' && pixels) return tensor('uint8', [count, dim], array.data)
-  if (array.dtype === 'float32' || array.dtype === 'float64') {
-    const values = tensor('float32', [count, dim], Float32Array.from(array.data))
-    warnOutside(file, values.data, dataRange)
-    return values
-  }
-  const floats = `float32 or float64 on [${dataRange.join(', ')}]`
-  throw new InvalidFileError(file, {
-    what: 'element type',
-    expected: pixels ? `uint8 pixels, or ${floats}` : floats,
-    got: array.dtype,
-    remedy: 'convert the array',
-  })
-}
-
-/** A density goes on beyond its data range, but bytes that were made floats are most likely a slip. */
-function warnOutside(file: string, values: Float32Array, [low, high]: ModelFacts['dataRange']): void {
-  let [least, most] = [low, high]
-  for (const value of values) {
-    if (value < least) least = value
-    if (value > most) most = value
-  }
-  if (least < low || most > high) warn(`${file}: values from ${least} to ${most} leave the model's data range [${low}, ${high}]`)
+  return { x, firstIndex, origins }
 }

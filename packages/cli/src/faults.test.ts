@@ -127,7 +127,7 @@ test.each(full)('a disk without space is an error in a line, and harms no checkp
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr.split('\n').slice(-3)).toEqual([
     `niceflow: file ${next} cannot be written: ENOSPC`,
-    '  free some space on the disk, then run the command again (train goes on with --resume)',
+    '  free some space on the disk, then run the command again (train and score go on with --resume)',
     '',
   ])
   const { 'last.safetensors': _, ...whole } = before

@@ -156,8 +156,8 @@ async function commandLine(words: readonly string[]): Promise<Argv> {
       about,
       async (built) => (await load()).build(built),
       async (args) => {
-        const { json, text } = await (await load()).run(args)
-        process.stdout.write(`${args.json ? JSON.stringify(json) : text}\n`)
+        const answer = await (await load()).run(args)
+        if (answer) process.stdout.write(`${args.json ? JSON.stringify(answer.json) : answer.text}\n`)
       },
     )
   }

@@ -1,25 +1,48 @@
 import { extname } from 'node:path'
-import { InvalidValueError, type ModelFacts, type Tensor } from '@niceflow/core'
-import { writeNpy, writePng } from '@niceflow/formats'
+import { InvalidValueError, type ModelFacts, sizeOf } from '@niceflow/core'
+import { npyHeader, writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
 
-/** Examples [.., dim] as a file's bytes; `columns` of them stand beside one another in a picture. */
-export type ExamplesWriter = (examples: Tensor<'float32'>, model: ModelFacts, columns: number | undefined) => Uint8Array
+/** Examples of the shape `dims`, the last of them the model's dimensions, in parts that may be made while they are written. */
+export type ExamplesInParts = { readonly dims: readonly number[]; readonly parts: AsyncIterable<Float32Array> | Iterable<Float32Array> }
+
+/** The bytes of a file of examples; `columns` of them stand beside one another in a picture. */
+export type ExamplesWriter = (examples: ExamplesInParts, model: ModelFacts, columns: number | undefined) => AsyncIterable<Uint8Array>
+
+/** The most images of a grid: it is made in memory, and shown there. */
+const gridLimit = 10_000
 
 /** The kinds of file that examples can go to. */
 const writers: Readonly<Record<string, ExamplesWriter>> = {
-  '.png': (examples, { imageShape, dataRange }, columns) => {
-    if (imageShape === null) {
+  '.png': async function* ({ dims, parts }, { imageShape: shape, dataRange: range }, columns) {
+    if (shape === null) {
       throw new InvalidValueError({ what: 'examples as PNG', expected: 'a model of images', got: 'vectors', remedy: 'write an .npy file' })
     }
-    return writePng(imageGrid(examples.data, { shape: imageShape, range: dataRange, ...(columns === undefined ? {} : { columns }) }))
+    const images = new Float32Array(sizeOf(dims))
+    let at = 0
+    for await (const part of parts) {
+      images.set(part, at)
+      at += part.length
+    }
+    yield writePng(imageGrid(images, { shape, range, ...(columns === undefined ? {} : { columns }) }))
   },
-  '.npy': (examples) => writeNpy(examples),
+  '.npy': async function* ({ dims, parts }) {
+    yield npyHeader('float32', dims)
+    for await (const { buffer, byteOffset, byteLength } of parts) yield new Uint8Array(buffer, byteOffset, byteLength)
+  },
 }
 
-/** @throws InvalidValueError (usage) for a file of another kind */
-export function writerOf(out: string): ExamplesWriter {
-  const write = writers[extname(out).toLowerCase()]
+/**
+ * @param count of the examples that will be written
+ * @throws InvalidValueError (usage) for a file of another kind, and for more examples than one of its kind takes
+ */
+export function writerOf(out: string, count = 0): ExamplesWriter {
+  const kind = extname(out).toLowerCase()
+  const write = writers[kind]
   if (!write) throw new InvalidValueError({ what: '--out', expected: 'a file ending in .png or .npy', got: out, usage: true })
+  if (kind === '.png' && count > gridLimit) {
+    const remedy = 'write an .npy file, which takes any number'
+    throw new InvalidValueError({ what: '--count', expected: `at most ${gridLimit} in a PNG`, got: count, remedy, usage: true })
+  }
   return write
 }

@@ -5,6 +5,7 @@ import { type Manifest, parseManifest, type Tensor, tensor } from '@niceflow/cor
 import { readNpy, readPng, writeNpy, writePng } from '@niceflow/formats'
 import { readRun } from '@niceflow/trainer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { withFlow } from './bundle.ts'
 import { answer, niceflow, niceflowHere, tinyModel, workspace } from './niceflow.fixture.ts'
 
 const { path, remove } = workspace()
@@ -134,6 +135,10 @@ test('samples are the same for a seed, as an array and as a picture, and go on w
   expect(await sample('other.npy', 4, '--seed', '6')).not.toEqual(await sample('four.npy', 4, '--seed', '5'))
   const mode = readNpy(await sample('mode.npy', 2, '--temperature', '0'), 'npy').data
   expect(mode.subarray(0, 784)).toEqual(mode.subarray(784))
+  // Drawn in parts, they are those of one request.
+  const long = readNpy(await sample('long.npy', 2500, '--seed', '5'), 'npy') as Tensor<'float32'>
+  expect(long.dims).toEqual([2500, 784])
+  expect(long.data).toEqual((await withFlow(path('digits'), { device: 'cpu', threads: 1 }, (flow) => flow.sample(2500, { seed: 5 }))).data)
   expect(readPng(await sample('row.png', 5, '--columns', '5'), 'row.png')).toMatchObject({ width: 5 * 58 + 2, height: 60 })
 })
 

@@ -50,6 +50,27 @@ export function countProgress(what: string): (done: number, total: number) => vo
   }
 }
 
+/** Seconds between the lines that tell of long work where there is no terminal, as in the log of a job. */
+const secondsBetweenLines = 30
+
+/** Shows work on many examples, with its speed and the time that is left: a bar on the terminal, else a line now and then. */
+export function rateProgress(what: string, total: number): { readonly add: (examples: number) => void; readonly stop: () => void } {
+  const bar = progressBar()
+  const start = performance.now()
+  let [done, told] = [0, start]
+  const add = (examples: number): void => {
+    done += examples
+    const now = performance.now()
+    const perSecond = (done * 1000) / (now - start)
+    const text = `${what} ${number(done)} of ${number(total)}: ${number(perSecond)} examples/s, ${duration((total - done) / perSecond)} left`
+    bar.update(done, total, text)
+    if (process.stderr.isTTY || now - told < secondsBetweenLines * 1000) return
+    told = now
+    note(text)
+  }
+  return { add, stop: bar.stop }
+}
+
 /** A bar for a file that arrives. */
 export function bytesProgress(what: string, total: number): { readonly update: (bytes: number) => void; readonly stop: () => void } {
   const bar = progressBar()

@@ -113,6 +113,25 @@ test.each<[string, string, string]>([
   ['eval BUNDLE --device-id -1', '--device-id: expected an integer from 0, got -1', 'niceflow eval --help says what there is'],
   ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
   ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],
+  [
+    'sample B --out a.png --count 100000',
+    '--count: expected at most 10000 in a PNG, got 100000',
+    'write an .npy file, which takes any number',
+  ],
+  [
+    'score B x.npy --out scores.txt',
+    '--out: expected a file ending in .ndjson, .jsonl, .csv, .npy, got scores.txt',
+    'niceflow score --help says what there is',
+  ],
+  ['score B x.npy --shard 8/8', '--shard: expected i/n with i from 0 to n - 1, got 8/8', 'niceflow score --help says what there is'],
+  ['score B x.npy --shard -1/8', '--shard: expected i/n with i from 0 to n - 1, got -1/8', 'niceflow score --help says what there is'],
+  ['score B x.npy --resume', 'Missing dependent arguments: resume -> out', 'niceflow score --help says what there is'],
+  [
+    'bench --only batch,serving',
+    '--only: expected some of training, scoring, sampling, batch, separated by commas, got serving',
+    'niceflow bench --help says what there is',
+  ],
+  ['score B x.npy --ndjson --json', 'Arguments ndjson and json are mutually exclusive', 'niceflow score --help says what there is'],
   ['sample B --out a.png --temperature -1', '--temperature: expected a number from 0, got -1', 'niceflow sample --help says what there is'],
   [
     'sample B --out a.png --top 3,x',

@@ -5,9 +5,12 @@ import type { ModelFacts } from './manifest.ts'
  * draw alone.
  */
 
-/** The standard logistic quantile ln u - ln(1 - u). NICE samples its prior so (Dinh et al. 2014, section 3.4). */
+/**
+ * The standard logistic quantile ln u - ln(1 - u). NICE samples its prior so (Dinh et al. 2014, section 3.4). One logarithm takes half the time
+ * of two; the quotient's rounding is far below that of float32, in which every draw comes out the same.
+ */
 export function logisticQuantile(u: number): number {
-  return Math.log(u) - Math.log1p(-u)
+  return Math.log(u / (1 - u))
 }
 
 const a = [

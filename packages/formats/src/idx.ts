@@ -1,5 +1,6 @@
-import { arrayTypes, type DataType, InvalidValueError, sizeOf, type Tensor, tensor } from '@niceflow/core'
-import { bytesOf, elements, hex, InvalidFileError, swapBytes } from './bytes.ts'
+import { type DataType, InvalidValueError, type Tensor } from '@niceflow/core'
+import { bytesOf, hex, InvalidFileError, swapBytes } from './bytes.ts'
+import { type ArrayLayout, assertLength, layoutTensor } from './layout.ts'
 
 /**
  * IDX, the format of the MNIST files (LeCun, Cortes and Burges, "The MNIST database", section "File formats"): two zero bytes, an element
@@ -20,6 +21,17 @@ const elementTypes: ReadonlyMap<number, DataType> = new Map([
  * @throws InvalidFileError on a wrong magic number, an unknown element type, or a length other than what the header says
  */
 export function readIdx(bytes: Uint8Array, source: string): Tensor {
+  const layout = idxLayout(bytes, bytes.length, source)
+  return layoutTensor(layout, layout.dims, bytes.subarray(layout.offset))
+}
+
+/**
+ * What the header of an IDX file says.
+ * @param bytes the file, or its beginning; a header ends within 1,024 bytes
+ * @param length of the whole file, bytes
+ * @throws as `readIdx`
+ */
+export function idxLayout(bytes: Uint8Array, length: number, source: string): ArrayLayout {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     throw new InvalidFileError(source, { what: 'format', expected: 'IDX', got: 'gzip', remedy: 'unpack the file with gunzip first' })
   }
@@ -48,15 +60,9 @@ export function readIdx(bytes: Uint8Array, source: string): Tensor {
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, header)
   const dims = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis))
-  const expected = header + sizeOf(dims) * arrayTypes[dtype].BYTES_PER_ELEMENT
-  if (bytes.length !== expected) {
-    throw new InvalidFileError(source, {
-      what: `${bytes.length < expected ? 'truncated' : 'overlong'} IDX file of ${dtype} [${dims.join(', ')}]`,
-      expected: `${expected} bytes`,
-      got: bytes.length,
-    })
-  }
-  return tensor(dtype, dims, elements(dtype, bytes.subarray(header), true))
+  const layout: ArrayLayout = { dtype, dims, offset: header, bigEndian: true, fortran: false }
+  assertLength('IDX', layout, length, source)
+  return layout
 }
 
 /**

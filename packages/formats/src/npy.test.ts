@@ -1,6 +1,6 @@
 import { type DataType, type Tensor, tensor } from '@niceflow/core'
 import { describe, expect, it } from 'vitest'
-import { readNpy, writeNpy } from './npy.ts'
+import { npyHeader, npyLayout, readNpy, writeNpy } from './npy.ts'
 
 const fault = (message: string): unknown => expect.objectContaining({ name: 'InvalidFileError', message })
 
@@ -93,5 +93,45 @@ describe('writeNpy', () => {
       const value = tensor(dtype, dims)
       expect(writeNpy(value)).toEqual(npy(`'${descr}'`, false, shape, Array(value.data.byteLength).fill(0)))
     }
+  })
+})
+
+describe('npyHeader', () => {
+  it('describes records by their fields, as numpy does', () => {
+    const fields = [
+      ['index', 'int64'],
+      ['nats', 'float64'],
+      ['outlier', 'bool'],
+    ] as const
+    expect(npyHeader(fields, [3])).toEqual(npy("[('index', '<i8'), ('nats', '<f8'), ('outlier', '|b1')]", false, '(3,)', []))
+  })
+
+  it('is as long as that of another shape where that is asked for', () => {
+    const long = npyHeader('float32', [2 ** 40, 784, 784, 784, 784], 0)
+    const short = npyHeader('float32', [1, 784], 256)
+    expect([long.length, short.length]).toEqual([128, 256])
+    expect(npyLayout(short, 256 + 4 * 784, 'f')).toEqual({
+      dtype: 'float32',
+      dims: [1, 784],
+      offset: 256,
+      bigEndian: false,
+      fortran: false,
+    })
+  })
+})
+
+describe('npyLayout', () => {
+  it('needs no more than the header, and knows the length that the file must have', () => {
+    const file = npy("'>f4'", true, '(1000, 784)', [])
+    expect(npyLayout(file, 128 + 4 * 784_000, 'f')).toEqual({
+      dtype: 'float32',
+      dims: [1000, 784],
+      offset: 128,
+      bigEndian: true,
+      fortran: true,
+    })
+    expect(() => npyLayout(file, 128 + 4 * 784_000 - 1, 'f')).toThrow(
+      fault('f: truncated NPY file of float32 [1000, 784]: expected 3136128 bytes, got 3136127'),
+    )
   })
 })

@@ -1,5 +1,6 @@
-import { arrayTypes, type DataArrays, type DataType, sizeOf, type Tensor, tensor } from '@niceflow/core'
-import { bytesOf, elements, encodeUtf8, hex, InvalidFileError } from './bytes.ts'
+import { arrayTypes, type DataType, type Tensor } from '@niceflow/core'
+import { bytesOf, encodeUtf8, hex, InvalidFileError } from './bytes.ts'
+import { type ArrayLayout, assertLength, layoutTensor } from './layout.ts'
 
 /**
  * NPY, NumPy's format of one array (NumPy Enhancement Proposal 1 and `numpy.lib.format`): a magic string, a version, the header's length,
@@ -28,6 +29,17 @@ const dataTypes = Object.keys(codes) as DataType[]
  *   length other than what the header says
  */
 export function readNpy(bytes: Uint8Array, source: string): Tensor {
+  const layout = npyLayout(bytes, bytes.length, source)
+  return layoutTensor(layout, layout.dims, bytes.subarray(layout.offset))
+}
+
+/**
+ * What the header of an NPY file says.
+ * @param bytes the file, or its beginning; a header of version 1 ends within 65,545 bytes
+ * @param length of the whole file, bytes
+ * @throws as `readNpy`
+ */
+export function npyLayout(bytes: Uint8Array, length: number, source: string): ArrayLayout {
   const start = bytes.subarray(0, magic.length)
   if (hex(start) !== hex(magic)) {
     const remedy = 'give a file that numpy.save wrote'
@@ -58,16 +70,9 @@ export function readNpy(bytes: Uint8Array, source: string): Tensor {
     .split(',')
     .filter((dim) => dim.trim() !== '')
     .map((dim) => Number.parseInt(dim, 10))
-  const expected = end + sizeOf(dims) * arrayTypes[dtype].BYTES_PER_ELEMENT
-  if (bytes.length !== expected) {
-    throw new InvalidFileError(source, {
-      what: `${bytes.length < expected ? 'truncated' : 'overlong'} NPY file of ${dtype} [${dims.join(', ')}]`,
-      expected: `${expected} bytes`,
-      got: bytes.length,
-    })
-  }
-  const data = elements(dtype, bytes.subarray(end), descr[0] === '>')
-  return tensor(dtype, dims, fortran ? rowMajor(dtype, dims, data) : data)
+  const layout: ArrayLayout = { dtype, dims, offset: end, bigEndian: descr[0] === '>', fortran }
+  assertLength('NPY', layout, length, source)
+  return layout
 }
 
 /** The header's text and the offset of the first element. */
@@ -89,37 +94,38 @@ function headerOf(bytes: Uint8Array, source: string): { readonly text: string; r
   return { text: Array.from(header, (byte) => String.fromCharCode(byte)).join(''), end }
 }
 
-/** Elements in Fortran order (first axis fastest), laid out row-major (last axis fastest). */
-function rowMajor<D extends DataType>(dtype: D, dims: readonly number[], data: DataArrays[D]): DataArrays[D] {
-  const out = new arrayTypes[dtype](data.length)
-  const strides = dims.map((_, axis) => sizeOf(dims.slice(0, axis)))
-  const index = dims.map(() => 0)
-  for (let at = 0, from = 0; at < out.length; at++) {
-    out[at] = data[from]!
-    for (let axis = dims.length - 1; axis >= 0; axis--) {
-      from += strides[axis]!
-      index[axis]!++
-      if (index[axis]! < dims[axis]!) break
-      from -= strides[axis]! * dims[axis]!
-      index[axis] = 0
-    }
-  }
-  return out
-}
+/** Columns of records, by name: NumPy's structured arrays. */
+export type NpyFields = readonly (readonly [name: string, dtype: DataType])[]
 
-/** The bytes of an NPY file of version 1, as `numpy.load` reads them: little-endian, C order, elements aligned to 64 bytes. */
-export function writeNpy(source: Tensor): Uint8Array {
-  const { dtype, dims, data } = source
-  const descr = `${data.BYTES_PER_ELEMENT > 1 ? '<' : '|'}${codes[dtype]}`
+/**
+ * What an NPY file of version 1 begins with, as `numpy.load` reads it: its elements follow, little-endian and in C order, from a multiple of 64 bytes.
+ * @param type of the elements; records are their fields one after the other, without padding
+ * @param length to fill up to, so that headers of other shapes are as long; the shortest when left out
+ */
+export function npyHeader(type: DataType | NpyFields, dims: readonly number[], length = 0): Uint8Array {
+  const descr =
+    typeof type === 'string' ? `'${descrOf(type)}'` : `[${type.map(([name, of]) => `('${name}', '${descrOf(of)}')`).join(', ')}]`
   const shape = `(${dims.join(', ')}${dims.length === 1 ? ',' : ''})`
-  const dictionary = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`
+  const dictionary = `{'descr': ${descr}, 'fortran_order': False, 'shape': ${shape}, }`
   const before = magic.length + 4
-  const start = Math.ceil((before + dictionary.length + 1) / 64) * 64
-  const bytes = new Uint8Array(start + data.byteLength)
+  const end = Math.max(length, Math.ceil((before + dictionary.length + 1) / 64) * 64)
+  const bytes = new Uint8Array(end)
   bytes.set(magic)
   bytes.set([1, 0], magic.length)
-  new DataView(bytes.buffer).setUint16(magic.length + 2, start - before, true)
-  bytes.set(encodeUtf8(`${dictionary.padEnd(start - before - 1)}\n`), before)
-  bytes.set(bytesOf(source), start)
+  new DataView(bytes.buffer).setUint16(magic.length + 2, end - before, true)
+  bytes.set(encodeUtf8(`${dictionary.padEnd(end - before - 1)}\n`), before)
   return bytes
+}
+
+/** The bytes of an NPY file of version 1. */
+export function writeNpy(source: Tensor): Uint8Array {
+  const header = npyHeader(source.dtype, source.dims)
+  const bytes = new Uint8Array(header.length + source.data.byteLength)
+  bytes.set(header)
+  bytes.set(bytesOf(source), header.length)
+  return bytes
+}
+
+function descrOf(dtype: DataType): string {
+  return `${arrayTypes[dtype].BYTES_PER_ELEMENT > 1 ? '<' : '|'}${codes[dtype]}`
 }

@@ -52,15 +52,21 @@ export type PriorDraws = {
   readonly temperature?: number
   /** The dimensions that are drawn, each as it would be among all; the others are 0. @default all */
   readonly dimensions?: readonly number[]
+  /** The index of the first, so that parts draw what the whole would. @default 0 */
+  readonly firstIndex?: number
 }
 
-/** Latent rows of the prior: z_d = temperature * Q(u_d), Q the prior's quantile function, u of the key (seed, 'sample', row). */
-export function priorRows(count: number, { dim, prior }: ModelFacts, { seed = 0, temperature = 1, dimensions }: PriorDraws): RowSource {
+/** Latent rows of the prior: z_d = temperature * Q(u_d), Q the prior's quantile function, u of the key (seed, 'sample', firstIndex + row). */
+export function priorRows(
+  count: number,
+  { dim, prior }: ModelFacts,
+  { seed = 0, temperature = 1, dimensions, firstIndex = 0 }: PriorDraws,
+): RowSource {
   const quantile = quantiles[prior]
   const scales = new Float64Array(dim).fill(dimensions ? 0 : temperature)
   for (const d of dimensions ?? []) scales[d] = temperature
   return generatedRows(count, dim, (row, out, offset) => {
-    fillUniform(streamKey(seed, 'sample', row), out, offset, offset + dim)
+    fillUniform(streamKey(seed, 'sample', firstIndex + row), out, offset, offset + dim)
     for (let d = 0; d < dim; d++) out[offset + d] = scales[d]! * quantile(out[offset + d]!)
   })
 }

@@ -95,8 +95,19 @@ describe('sample', () => {
     const few = await flow.sample(3, { seed: 1 })
     expect(few.dims).toEqual([3, 3])
     expect(many.data.subarray(0, 9)).toEqual(few.data)
+    expect((await flow.sample(4, { seed: 1, firstIndex: 3 })).data).toEqual(many.data.subarray(9))
     expect(await flow.sample(7)).toEqual(await flow.sample(7, { seed: 0, temperature: 1 }))
     expect((await flow.sample(3, { seed: 2 })).data).not.toEqual(few.data)
+  })
+
+  test('100,000 samples at once are drawn; more than an array holds are refused', async () => {
+    const { flow, batches } = tinyFlow()
+    expect((await flow.sample(100_000)).dims).toEqual([100_000, 3])
+    expect(Math.max(...batches)).toBe(1024)
+    expect(await failure(flow.sample(2 ** 50))).toEqual({
+      message: `rows at once: expected as many as one array holds, 3 numbers each, got ${2 ** 50}`,
+      remedy: 'ask for them in parts',
+    })
   })
 
   test('temperature 0 gives the mode', async () => {

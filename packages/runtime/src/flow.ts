@@ -58,9 +58,13 @@ export class NonFiniteLikelihoodError extends NiceflowError {
   override readonly name = 'NonFiniteLikelihoodError'
   /** The example's index in the request. */
   readonly row: number
-  constructor({ row, value, range }: { row: number; value: number; range: DataRange }) {
-    super(`row ${row} of x: its log-likelihood is ${value}`, { remedy: `bring its values nearer to the data range [${range.join(', ')}]` })
+  readonly value: number
+  constructor({ row, value, range, of = 'x' }: { row: number; value: number; range: DataRange; of?: string }) {
+    super(`row ${row} of ${of}: its log-likelihood is ${value}`, {
+      remedy: `bring its values nearer to the data range [${range.join(', ')}]`,
+    })
     this.row = row
+    this.value = value
   }
 }
 
@@ -104,7 +108,7 @@ export class Flow {
    */
   async encode(x: Examples, key: DequantizationKey = {}): Promise<Encoding> {
     const source = exampleRows(x, this.manifest.model, key)
-    const z = new Float32Array(source.count * this.dim)
+    const z = this.#allocate(source.count)
     const logLikelihood = new Float32Array(source.count)
     await this.#run(this.#encoder, 'x', source, { z, log_likelihood: logLikelihood })
     this.#assertScored(logLikelihood, source, 1)
@@ -122,14 +126,16 @@ export class Flow {
   }
 
   /**
-   * Draws examples [count, dim]: z of the prior by its quantile function, then decoded. Sample i is a function of (seed, i) alone, and a latent
-   * of it the same whichever others are drawn.
+   * Draws examples [count, dim]: z of the prior by its quantile function, then decoded. Sample i is a function of (seed, firstIndex + i) alone,
+   * and a latent of it the same whichever others are drawn.
+   * @throws InvalidValueError for more samples than an array of this machine holds: those are drawn in parts
    * @see Dinh et al. 2014, section 5.3
    */
   async sample(count: number, draws: PriorDraws = {}): Promise<Tensor<'float32'>> {
-    const { seed = 0, temperature = 1, dimensions = [] } = draws
+    const { seed = 0, temperature = 1, dimensions = [], firstIndex = 0 } = draws
     assertInteger('count', count, 1)
     assertInteger('seed', seed, 0)
+    assertInteger('firstIndex', firstIndex, 0)
     assertTemperature(temperature)
     assertDimensions('dimensions', dimensions, this.dim)
     return this.#decode(priorRows(count, this.manifest.model, draws))
@@ -183,7 +189,7 @@ export class Flow {
   }
 
   async #decode(source: RowSource): Promise<Tensor<'float32'>> {
-    const x = new Float32Array(source.count * this.dim)
+    const x = this.#allocate(source.count)
     await this.#run(this.#decoder, 'z', source, { x })
     return this.#tensor(x)
   }
@@ -207,6 +213,21 @@ export class Flow {
         }
         all.set(part.data, start * width)
       }
+    }
+  }
+
+  /** Room for rows of dim numbers. */
+  #allocate(count: number): Float32Array {
+    try {
+      return new Float32Array(count * this.dim)
+    } catch (cause) {
+      throw new InvalidValueError({
+        what: 'rows at once',
+        expected: `as many as one array holds, ${this.dim} numbers each`,
+        got: count,
+        remedy: 'ask for them in parts',
+        cause,
+      })
     }
   }
 

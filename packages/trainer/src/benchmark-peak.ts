@@ -6,12 +6,11 @@ import type { Figure } from './benchmark.ts'
 /** Rows and columns of the peak's square matrix: the paper's hidden layers. */
 const width = 1000
 
+/** Work that a figure is measured beside: how much of it a run does, in floating-point operations or bytes. */
+export type Yardstick = { readonly run: () => Promise<void>; readonly work: number; readonly close: () => Promise<void> }
+
 /** A run of products [batch, 1000] x [1000, 1000], both operands inputs, one after the other in a Loop so that calls cost nothing. */
-export async function openPeak(
-  batch: number,
-  flops: number,
-  open: (graph: Graph) => Promise<Session>,
-): Promise<{ run: () => Promise<void>; flops: number; close: () => Promise<void> }> {
+export async function openPeak(batch: number, flops: number, open: (graph: Graph) => Promise<Session>): Promise<Yardstick> {
   const products = Math.max(1, Math.round(flops / 4 / (2 * batch * width * width)))
   const g = buildGraph('peak')
   const a = g.input('a', 'float32', [batch, width])
@@ -29,28 +28,48 @@ export async function openPeak(
   const run = async (): Promise<void> => {
     await session.run(feeds)
   }
-  return { run, flops: matrixFlops(graph, {}, products), close: () => session.dispose() }
+  return { run, work: matrixFlops(graph, {}, products), close: () => session.dispose() }
 }
 
-/** Peak and figure in turns; the medians of both. */
+/** Rows of the array that is read. */
+const readRows = 64
+
+/**
+ * Memory read once from end to end: the sums of the rows of an array of so many bytes, by ONNX Runtime on the threads of its sessions. An addition
+ * for each number is far below what a core adds in the time that the number takes to arrive.
+ */
+export async function openReading(bytes: number, open: (graph: Graph) => Promise<Session>): Promise<Yardstick> {
+  const dims = [readRows, Math.ceil(bytes / 4 / readRows)]
+  const g = buildGraph('reading')
+  g.output('y', g.ReduceSum(g.input('x', 'float32', dims), [1]))
+  const session = await open(g.build())
+  const feeds = { x: tensor('float32', dims) }
+  fillUniform(streamKey(0, 'probe', 0), feeds.x.data)
+  const run = async (): Promise<void> => {
+    await session.run(feeds)
+  }
+  return { run, work: feeds.x.data.byteLength, close: () => session.dispose() }
+}
+
+/** A yardstick and a figure in turns; the medians of both: seconds of the figure, and what the yardstick does, in billions a second. */
 export async function inTurns(
-  peak: Awaited<ReturnType<typeof openPeak>>,
+  yardstick: Yardstick,
   repeats: number,
   figure: () => Promise<void>,
   prepare?: () => Promise<void>,
-): Promise<{ seconds: number; peakGflops: number }> {
+): Promise<{ seconds: number; billions: number }> {
   const peaks: number[] = []
   const figures: number[] = []
   for (let turn = 0; turn <= repeats; turn++) {
     await prepare?.()
-    const reached = peak.flops / (await timed(peak.run)).seconds / 1e9
+    const reached = yardstick.work / (await timed(yardstick.run)).seconds / 1e9
     const { seconds } = await timed(figure)
     if (turn === 0) continue
     peaks.push(reached)
     figures.push(seconds)
   }
-  await peak.close()
-  return { seconds: median(figures), peakGflops: median(peaks) }
+  await yardstick.close()
+  return { seconds: median(figures), billions: median(peaks) }
 }
 
 export async function timed<T>(work: () => Promise<T>): Promise<{ result: T; seconds: number }> {

@@ -94,7 +94,7 @@ export async function measureTraining(
       }
       const figure = await inTurns(await openPeak(batch, peakFlops, open), repeats, train, prepare)
       const msPerStep = (figure.seconds * 1000) / steps
-      figures.push({ model, msPerStep, msPerBatch: median(making), ...rates(batch, flopsPerStep, msPerStep, figure.peakGflops) })
+      figures.push({ model, msPerStep, msPerBatch: median(making), ...rates(batch, flopsPerStep, msPerStep, figure.billions) })
       if (memory) continue
       while (done * batch < memoryEpochs * data.examples.dims[0]!) {
         await prepare()

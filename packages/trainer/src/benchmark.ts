@@ -1,31 +1,23 @@
-import { fillUniform, streamKey, tensor } from '@niceflow/core'
-import { encoderGraph, ports } from '@niceflow/flow'
-import { encodeModel, type Graph, matrixFlops } from '@niceflow/graph'
+import { encodeModel, type Graph } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import { openSession } from '@niceflow/runtime-node'
-import { inTurns, openPeak, rates } from './benchmark-peak.ts'
-import {
-  measureTraining,
-  type TrainingFigure,
-  type TrainingMeasurement,
-  type TrainingMemory,
-  trainingRows,
-  untrained,
-} from './benchmark-training.ts'
+import { type Latency, measureSampling, measureScoring, type SamplingFigure, type ScoringFigure } from './benchmark-inference.ts'
+import { measureTraining, type TrainingFigure, type TrainingMeasurement, type TrainingMemory, trainingRows } from './benchmark-training.ts'
 import { type EngineOptions, engineOptions } from './engine-calls.ts'
-import { presets } from './presets.ts'
 import type { TrainingData } from './training-data.ts'
+
+export { withUntrainedBundle } from './benchmark-inference.ts'
+export { mostInHalves } from './benchmark-training.ts'
 
 /** A figure beside the peak measured in turns with it. `ofPeak` counts matrix products only as work. */
 export type Figure = { readonly batch: number; readonly imagesPerSecond: number; readonly ofPeak: number; readonly peakGflops: number }
 
-export type Benchmark = {
-  readonly device: Device
-  readonly threads: number | null
-  /** The fastest MatMul of any row, GFLOP/s. */
-  readonly peakGflops: number
+export const benchmarkParts = ['training', 'scoring', 'sampling'] as const
+export type BenchmarkPart = (typeof benchmarkParts)[number]
+
+/** What training measures besides its steps. */
+export type TrainingBenchmark = {
   readonly training: readonly TrainingFigure[]
-  readonly scoring: readonly (Figure & { readonly msPerBatch: number })[]
   /** Making batches and their noise, as a share of a training step of the same size. */
   readonly batches: { readonly batch: number; readonly msPerStep: number; readonly ofStep: number }
   /** Whether memory grows while a model is trained. */
@@ -34,52 +26,57 @@ export type Benchmark = {
   readonly peakMemoryMiB: number
 }
 
+/** The parts that were asked for; those that were not are absent. */
+export type Benchmark = {
+  readonly device: Device
+  readonly threads: number | null
+  /** The fastest MatMul of any row, GFLOP/s. */
+  readonly peakGflops: number
+} & Partial<TrainingBenchmark> & {
+    readonly scoring?: readonly ScoringFigure[]
+    readonly latency?: Latency
+  } & Partial<SamplingFigure>
+
 export type BenchmarkOptions = EngineOptions & {
   readonly data: TrainingData
+  /** @default all */
+  readonly parts?: readonly BenchmarkPart[]
   /** Counted repeats of each figure, after one that is not. @default 5 */
   readonly repeats?: number
   readonly onProgress?: (what: string) => void
 }
 
-const scoringBatches = [1, 64, 1024]
-/** About as long as a figure's own run, and long enough for a clock. */
-const scoringFlopsPerRun = 40e9
-
 /** Speed against what this machine reaches on plain products of the same batch, measured in turns; medians. */
-export async function benchmark({ data, repeats = 5, onProgress, ...computing }: BenchmarkOptions): Promise<Benchmark> {
+export async function benchmark({
+  data,
+  parts = benchmarkParts,
+  repeats = 5,
+  onProgress,
+  ...computing
+}: BenchmarkOptions): Promise<Benchmark> {
   const options = engineOptions(computing)
-  const open = (graph: Graph): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), options)
-
-  const measured: TrainingMeasurement[] = []
-  for (const row of trainingRows) measured.push(await measureTraining(row, { data, repeats, options, open, onProgress }))
-  const training = measured.flatMap(({ figures }) => figures)
-
-  const scoring: Benchmark['scoring'][number][] = []
-  const { flow, parameters } = await untrained(presets.paper)
-  const encoder = encoderGraph(flow, parameters)
-  const session = await open(encoder)
-  for (const batch of scoringBatches) {
-    onProgress?.(`scoring at batch ${batch}`)
-    const flopsPerBatch = matrixFlops(encoder, { batch })
-    const runs = Math.max(1, Math.round(scoringFlopsPerRun / flopsPerBatch / (batch === 1 ? 20 : 1)))
-    const feeds = { [ports.data]: tensor('float32', [batch, flow.config.dim]) }
-    fillUniform(streamKey(0, 'probe', batch), feeds[ports.data]!.data)
-    const figure = await inTurns(await openPeak(batch, scoringFlopsPerRun, open), repeats, async () => {
-      for (let i = 0; i < runs; i++) await session.run(feeds, [ports.logLikelihood])
-    })
-    const msPerBatch = (figure.seconds * 1000) / runs
-    scoring.push({ msPerBatch, ...rates(batch, flopsPerBatch, msPerBatch, figure.peakGflops) })
+  let device: Device = 'cpu'
+  const open = async (graph: Graph): Promise<Session> => {
+    const session = await openSession(encodeModel({ graph, metadata: {} }), options)
+    device = session.device
+    return session
   }
-  await session.dispose()
+  const measuring = { repeats, open, onProgress }
+  const training = parts.includes('training') ? await measureAllTraining({ data, options, ...measuring }) : undefined
+  const scoring = parts.includes('scoring') ? await measureScoring(measuring) : undefined
+  const sampling = parts.includes('sampling') ? await measureSampling(measuring, options) : undefined
+  const figures: readonly Figure[] = [...(training?.training ?? []), ...(scoring?.scoring ?? []), ...Object.values(sampling ?? {})]
+  const peakGflops = Math.max(0, ...figures.map((figure) => figure.peakGflops))
+  return { device, threads: options.threads ?? null, peakGflops, ...training, ...scoring, ...sampling }
+}
 
-  const [{ device: used, peakMemoryMiB, figures }] = measured as [TrainingMeasurement]
+async function measureAllTraining(measuring: Parameters<typeof measureTraining>[1]): Promise<TrainingBenchmark> {
+  const measured: TrainingMeasurement[] = []
+  for (const row of trainingRows) measured.push(await measureTraining(row, measuring))
+  const [{ peakMemoryMiB, figures }] = measured as [TrainingMeasurement]
   const { batch, msPerBatch, msPerStep } = figures[0]!
   return {
-    device: used,
-    threads: options.threads ?? null,
-    peakGflops: Math.max(...[...training, ...scoring].map((row) => row.peakGflops)),
-    training,
-    scoring,
+    training: measured.flatMap((one) => one.figures),
     batches: { batch, msPerStep: msPerBatch, ofStep: msPerBatch / msPerStep },
     memory: measured.map(({ memory }) => memory),
     peakMemoryMiB,

@@ -83,7 +83,7 @@ test('on a disk that is full at whatever change of files, a run ends in an error
       await expect(training, change).rejects.toMatchObject({
         name: 'WriteError',
         message: expect.stringMatching(/^(file|folder) \/.* cannot be written: ENOSPC$/),
-        remedy: 'free some space on the disk, then run the command again (train goes on with --resume)',
+        remedy: 'free some space on the disk, then run the command again (train and score go on with --resume)',
       })
       expect((await findLast(out)).checkpoint?.state.epoch).toBe(2)
       expect((await readRun(out)).state.epoch).toBeGreaterThanOrEqual(2)

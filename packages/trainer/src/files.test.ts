@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { NiceflowError } from '@niceflow/core'
 import { expect, test } from 'vitest'
 import { asPlainUser, at, systemError, withFaults } from './faults.fixture.ts'
 import { ensureFolder, probeFile, temporaryName, temporaryOf, writeAtomic } from './files.ts'
@@ -15,9 +16,27 @@ test('a file is written whole from text, bytes or pieces, and leaves nothing bes
   expect([...readFileSync(join(dir, 'c'))]).toEqual([1, 2, 3])
 })
 
+test('pieces are written as they are made, and an error in their making leaves no file', async () => {
+  const dir = temporaryFolder()
+  async function* pieces(last: () => Uint8Array): AsyncGenerator<Uint8Array> {
+    yield Uint8Array.of(1)
+    yield last()
+  }
+  await writeAtomic(
+    join(dir, 'a'),
+    pieces(() => Uint8Array.of(2)),
+  )
+  const made = pieces(() => {
+    throw new NiceflowError('no second piece')
+  })
+  await expect(writeAtomic(join(dir, 'b'), made)).rejects.toThrow(/^no second piece$/)
+  expect(readdirSync(dir)).toEqual(['a'])
+  expect([...readFileSync(join(dir, 'a'))]).toEqual([1, 2])
+})
+
 test.each([
-  ['ENOSPC', 'free some space on the disk, then run the command again (train goes on with --resume)'],
-  ['EFBIG', 'raise the limit on file sizes, then run the command again (train goes on with --resume)'],
+  ['ENOSPC', 'free some space on the disk, then run the command again (train and score go on with --resume)'],
+  ['EFBIG', 'raise the limit on file sizes, then run the command again (train and score go on with --resume)'],
   ['EROFS', 'choose a folder on a disk that can be written to'],
   ['EIO', undefined],
 ])('a write that fails with %s, at whatever change, leaves the earlier file and no other', async (code, remedy) => {

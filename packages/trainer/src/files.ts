@@ -9,8 +9,8 @@ export class WriteError extends NiceflowError {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  ENOSPC: 'free some space on the disk, then run the command again (train goes on with --resume)',
-  EFBIG: 'raise the limit on file sizes, then run the command again (train goes on with --resume)',
+  ENOSPC: 'free some space on the disk, then run the command again (train and score go on with --resume)',
+  EFBIG: 'raise the limit on file sizes, then run the command again (train and score go on with --resume)',
   EACCES: 'choose a folder that you may write to',
   EROFS: 'choose a folder on a disk that can be written to',
   EPERM: 'choose a folder that you may write to',
@@ -39,12 +39,13 @@ export function temporaryOf(file: string, ending = 'tmp'): { readonly name: stri
 /**
  * Writes a file whole or not at all: a temporary file beside it, fsync, rename. A reader never sees half of it, and a failure leaves the
  * earlier file as it was.
+ * @param contents whole, or in pieces, which may be made while it is written
  * @param check looks at the temporary file, and throws where it must not take the name
- * @throws WriteError naming the path, the reason and the way out; what `check` throws
+ * @throws WriteError naming the path, the reason and the way out; what the making of pieces throws, and `check`
  */
 export async function writeAtomic(
   path: string,
-  contents: string | Uint8Array | readonly Uint8Array[],
+  contents: string | Uint8Array | readonly Uint8Array[] | AsyncIterable<Uint8Array>,
   check: (temporary: string) => Promise<void> = async () => {},
 ): Promise<void> {
   const chunks = typeof contents === 'string' ? [Buffer.from(contents)] : contents instanceof Uint8Array ? [contents] : contents
@@ -52,7 +53,7 @@ export async function writeAtomic(
   try {
     const file = await open(temporary, 'w')
     try {
-      for (const chunk of chunks) await file.writeFile(chunk)
+      for await (const chunk of chunks) await file.writeFile(chunk)
       await file.sync()
     } finally {
       await file.close()

@@ -6,7 +6,7 @@ export { DivergedError, StoppedError } from './ended.ts'
 export { EngineError, type EngineName, type EngineOptions, type EngineSpec, engineNames, engineOptions } from './engine-calls.ts'
 export { engineProcess } from './engine-process.ts'
 export * from './evaluate.ts'
-export { ensureFolder, exists, temporaryName, WriteError, writeAtomic } from './files.ts'
+export { ensureFolder, exists, syncFolder, temporaryName, WriteError, writeAtomic, writeError } from './files.ts'
 export type { SnapshotOptions, TrainProgress } from './fit.ts'
 export { readHistory, type TimedEpoch } from './history.ts'
 export {

@@ -1,9 +1,14 @@
-import { loadDataset } from '@niceflow/data'
-import { benchmark, type Figure } from '@niceflow/trainer'
+import { InvalidValueError } from '@niceflow/core'
+import { describeDatasets, loadDataset } from '@niceflow/data'
+import { type Benchmark, benchmark, benchmarkParts, type Figure } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
 import { dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
 import { note } from '../progress.ts'
-import { number, table } from '../text.ts'
+import { type BatchScoring, benchmarkScoring } from '../scoring/benchmark.ts'
+import { megabytes, number, table } from '../text.ts'
+
+const parts = [...benchmarkParts, 'batch'] as const
+type Part = (typeof parts)[number]
 
 const percent = (share: number): string => `${number(100 * share, 1)} %`
 
@@ -11,33 +16,86 @@ export const benchCommand: Command = command(
   (yargs) =>
     deviceFlags(dataFlags(yargs))
       .option('repeats', { default: 5, requiresArg: true, coerce: numberFlag('repeats', 1), describe: 'Counted repeats of each figure' })
-      .example('$0 bench', "training and scoring of the paper's MNIST model, beside this machine's own peak")
-      .example('$0 bench --json --repeats 15', 'steadier medians, as one JSON object'),
-  async ({ repeats, dataDir, ...device }) => {
+      .option('only', {
+        type: 'string',
+        requiresArg: true,
+        coerce: partsFlag,
+        describe: `Some of ${parts.join(', ')}, separated by commas`,
+      })
+      .option('images', {
+        default: 50_000,
+        requiresArg: true,
+        coerce: numberFlag('images', 2048),
+        describe: 'How many are scored from files, to compare with the bare session; the test images over and over',
+      })
+      .example('$0 bench', "training, scoring and sampling of the paper's MNIST model, beside this machine's own peak")
+      .example('$0 bench --json --repeats 15', 'steadier medians, as one JSON object')
+      .example('$0 bench --only batch --images 1000000', 'a million images from files, and the memory that they take'),
+  async ({ repeats, dataDir, only = parts, images, ...device }) => {
     const mnist = await loadDataset('mnist', { dir: dataDir })
     const data = { name: mnist.name, sha256: mnist.sha256, examples: mnist.train, imageShape: mnist.imageShape }
-    const found = await benchmark({ data, repeats, ...deviceOptions(device), onProgress: (what) => note(`measuring ${what}`) })
-    const row = (what: string, ms: number, { batch, imagesPerSecond, ofPeak, peakGflops }: Figure): string[] => [
-      `${what} at batch ${batch}`,
-      `${number(ms, 2)} ms`,
-      `${number(imagesPerSecond)} images/s`,
-      `${percent(ofPeak)} of`,
-      `${number(peakGflops)} GFLOP/s`,
-    ]
-    const { batches, memory, peakMemoryMiB } = found
-    const text = [
-      `device ${found.device}; work counts matrix products only; the peak is MatMul [batch, 1000] x [1000, 1000], measured in turns; medians of ${repeats}`,
-      table([
-        ...found.training.map((figure) => row(`training step, ${figure.model} model,`, figure.msPerStep, figure)),
-        ...found.scoring.map((figure) => row('scoring', figure.msPerBatch, figure)),
-      ]),
-      `batches and noise: ${number(batches.msPerStep, 2)} ms a step at batch ${batches.batch}, ${percent(batches.ofStep)} of it`,
-      ...memory.map(({ model, batch, steps, residentMiB: [first, second] }) => {
-        const most = `at most ${number(first)} MiB in the first half, ${number(second)} MiB in the second`
-        return `memory over ${number(steps)} training steps of the ${model} model at batch ${batch}: ${most}`
-      }),
-      `peak memory while training at batch ${batches.batch}: ${number(peakMemoryMiB)} MiB`,
-    ]
-    return { json: found, text: text.join('\n') }
+    const onProgress = (what: string): void => note(`measuring ${what}`)
+    const chosen = benchmarkParts.filter((part) => only.includes(part))
+    const found = chosen.length > 0 ? await benchmark({ data, parts: chosen, repeats, ...deviceOptions(device), onProgress }) : undefined
+    const texts = found ? [textOf(found, repeats)] : []
+    if (!only.includes('batch')) return { json: { ...found }, text: texts.join('\n') }
+    onProgress(`scoring ${number(images)} images from files`)
+    const files = (await describeDatasets({ dir: dataDir })).find(({ name }) => name === mnist.name)!.files
+    const batchScoring = await benchmarkScoring(files.at(-1)!.path, { images, rows: mnist.test.dims[0]!, device })
+    return { json: { ...found, batchScoring }, text: [...texts, batchText(batchScoring)].join('\n') }
   },
 )
+
+function row(what: string, ms: number, { batch, imagesPerSecond, ofPeak, peakGflops }: Figure): string[] {
+  return [
+    `${what} at batch ${batch}`,
+    `${number(ms, 2)} ms`,
+    `${number(imagesPerSecond)} images/s`,
+    `${percent(ofPeak)} of`,
+    `${number(peakGflops)} GFLOP/s`,
+  ]
+}
+
+function textOf({ device, training = [], scoring = [], latency, sampling, decoder, ...found }: Benchmark, repeats: number): string {
+  const rows = [
+    ...training.map((figure) => row(`training step, ${figure.model} model,`, figure.msPerStep, figure)),
+    ...scoring.map((figure) => row('scoring', figure.msPerBatch, figure)),
+    ...(sampling ? [row('sampling, latents drawn,', sampling.msPerBatch, sampling)] : []),
+    ...(decoder ? [row('decoder alone', decoder.msPerBatch, decoder)] : []),
+  ]
+  const { batches, memory = [], peakMemoryMiB } = found
+  return [
+    `device ${device}; work counts matrix products only; the peak is MatMul [batch, 1000] x [1000, 1000], measured in turns; medians of ${repeats}`,
+    table(rows),
+    ...(latency
+      ? [
+          `one image scored: ${number(latency.msPerImage, 2)} ms, ${number(latency.timesReading, 2)} times the ${number(latency.msToRead, 2)} ms in which its ${megabytes(latency.weightBytes)} of weights are read once (${number(latency.readGBPerSecond, 1)} GB/s, by sums over an array as large)`,
+        ]
+      : []),
+    ...(batches
+      ? [`batches and noise: ${number(batches.msPerStep, 2)} ms a step at batch ${batches.batch}, ${percent(batches.ofStep)} of it`]
+      : []),
+    ...memory.map(
+      ({ model, batch, steps, residentMiB }) =>
+        `memory over ${number(steps)} training steps of the ${model} model at batch ${batch}: ${halves(residentMiB)}`,
+    ),
+    ...(batches ? [`peak memory while training at batch ${batches.batch}: ${number(peakMemoryMiB!)} MiB`] : []),
+  ].join('\n')
+}
+
+function batchText({ device, images, imagesPerSecond, bareImagesPerSecond, ofBareSession, residentMiB }: BatchScoring): string {
+  const rate = `${number(imagesPerSecond)} images/s, ${percent(ofBareSession)} of the bare session's ${number(bareImagesPerSecond)}`
+  return `scoring ${number(images)} images from files on ${device}: ${rate}; memory: ${halves(residentMiB)}`
+}
+
+function halves([first, second]: readonly [number, number]): string {
+  return `at most ${number(first)} MiB in the first half, ${number(second)} MiB in the second`
+}
+
+function partsFlag(value: unknown): readonly Part[] {
+  if (value === undefined) return parts
+  const words = String(value).split(',')
+  const unknown = words.find((word) => !(parts as readonly string[]).includes(word))
+  if (unknown === undefined) return parts.filter((part) => words.includes(part))
+  throw new InvalidValueError({ what: '--only', expected: `some of ${parts.join(', ')}, separated by commas`, got: unknown, usage: true })
+}

@@ -50,7 +50,7 @@ export const interpolateCommand: Command = command(
         x.data.set(path.x.data, row * path.x.data.length)
         paths.push({ kind: one, logLikelihood: await likelihoods(flow, path.x) })
       }
-      await writeAtomic(out, write(x, manifest.model, steps))
+      await writeAtomic(out, write({ dims: x.dims, parts: [x.data] }, manifest.model, steps))
       const { dataRange: range } = manifest.model
       const heading = ['of the way', ...kinds]
       const lines = Array.from({ length: steps }, (_, step) => [

@@ -1,4 +1,3 @@
-import { tensor } from '@niceflow/core'
 import type { Flow } from '@niceflow/runtime'
 import { writeAtomic } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
@@ -6,6 +5,7 @@ import { type Command, command } from '../command.ts'
 import { flowFlags, integerFrom, numberFlag, numbersFlag, temperatureFlag } from '../flags.ts'
 import { assertCount, type ImportanceFlags, importanceFlags, importanceOf } from '../importance.ts'
 import { writerOf } from '../outputs.ts'
+import { rateProgress } from '../progress.ts'
 import { number } from '../text.ts'
 
 export const sampleCommand: Command = command(
@@ -34,21 +34,15 @@ export const sampleCommand: Command = command(
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'A .png grid, or an .npy array [count, dim]' })
       .option('columns', { requiresArg: true, coerce: numberFlag('columns', 1), describe: 'Images beside one another in the grid' })
       .example('$0 sample out/mnist --count 64 --seed 1 --out samples.png', 'a grid of images')
-      .example('$0 sample out/mnist --count 1000 --temperature 0.7 --out samples.npy', 'an array')
+      .example('$0 sample out/mnist --count 100000 --temperature 0.7 --out samples.npy', 'an array, of any length')
       .example('$0 sample out/mnist --count 8 --top 0,10,50,200,784 --out samples.png', 'samples as more of their latents are drawn'),
   async ({ bundle, count, seed, temperature, top, bottom, by, out, columns, ...device }) => {
-    const write = writerOf(out)
+    const write = writerOf(out, count * ((top ?? bottom)?.length ?? 1))
     return withFlow(bundle, device, async (flow) => {
-      const drawn = await drawnDimensions(bundle, flow, { top, bottom, by })
-      const rows = drawn ?? [undefined]
-      const samples = tensor('float32', drawn && drawn.length > 1 ? [count, rows.length, flow.dim] : [count, flow.dim])
-      for (const [column, dimensions] of rows.entries()) {
-        const { data } = await flow.sample(count, { seed, temperature, ...(dimensions && { dimensions }) })
-        for (let i = 0; i < count; i++) {
-          samples.data.set(data.subarray(i * flow.dim, (i + 1) * flow.dim), (i * rows.length + column) * flow.dim)
-        }
-      }
-      await writeAtomic(out, write(samples, flow.manifest.model, columns ?? (rows.length > 1 ? rows.length : undefined)))
+      const drawn = (await drawnDimensions(bundle, flow, { top, bottom, by })) ?? [undefined]
+      const beside = drawn.length > 1 ? [drawn.length] : []
+      const examples = { dims: [count, ...beside, flow.dim], parts: samplesInParts(flow, { count, seed, temperature, drawn }) }
+      await writeAtomic(out, write(examples, flow.manifest.model, columns ?? beside[0]))
       return {
         json: {
           bundle,
@@ -66,6 +60,38 @@ export const sampleCommand: Command = command(
     })
   },
 )
+
+/** Samples that are in memory at once. */
+const part = 1024
+
+type Drawing = {
+  readonly count: number
+  readonly seed: number
+  readonly temperature: number
+  /** Which dimensions are drawn, all where undefined; a sample is there once for each entry. */
+  readonly drawn: readonly (readonly number[] | undefined)[]
+}
+
+/** Samples [n, drawn.length, dim], n of them at a time. */
+async function* samplesInParts(flow: Flow, { count, seed, temperature, drawn }: Drawing): AsyncGenerator<Float32Array> {
+  const progress = rateProgress('drawn', count)
+  try {
+    for (let firstIndex = 0; firstIndex < count; firstIndex += part) {
+      const n = Math.min(part, count - firstIndex)
+      const samples = new Float32Array(n * drawn.length * flow.dim)
+      for (const [column, dimensions] of drawn.entries()) {
+        const { data } = await flow.sample(n, { seed, temperature, firstIndex, ...(dimensions && { dimensions }) })
+        for (let i = 0; i < n; i++) {
+          samples.set(data.subarray(i * flow.dim, (i + 1) * flow.dim), (i * drawn.length + column) * flow.dim)
+        }
+      }
+      yield samples
+      progress.add(n)
+    }
+  } finally {
+    progress.stop()
+  }
+}
 
 type Drawn = ImportanceFlags & { readonly top: readonly number[] | undefined; readonly bottom: readonly number[] | undefined }
 

@@ -1,24 +1,19 @@
-import { NiceflowError } from '@niceflow/core'
-import type { Flow, Score } from '@niceflow/runtime'
-import { shareBelow } from '@niceflow/trainer'
+import { once } from 'node:events'
+import { type DataRange, InvalidValueError, type NiceflowError } from '@niceflow/core'
+import type { Flow } from '@niceflow/runtime'
 import { withFlow } from '../bundle.ts'
-import { type Command, command } from '../command.ts'
-import { readExamples, type Stretch } from '../examples.ts'
+import { type Answer, type Command, command } from '../command.ts'
+import { countExamples } from '../examples.ts'
 import { flowFlags, numberFlag } from '../flags.ts'
-import { nats, rangeOf, table } from '../text.ts'
+import { note, rateProgress, warn } from '../progress.ts'
+import { type ScoredExample, scoreTable } from '../scoring/columns.ts'
+import { formatOf, ndjsonLines, scoreEndings } from '../scoring/formats.ts'
+import { openScoreFile, ResumeError, type ScoreFileOptions } from '../scoring/score-file.ts'
+import { type Shard, type StreamOptions, scoreExamples, shardRange } from '../scoring/stream.ts'
+import { number, rangeOf } from '../text.ts'
 
-/** What is known of an example. */
-type ScoredExample = {
-  readonly index: number
-  readonly file: string
-  readonly row: number
-  /** Nats on the model's data range. */
-  readonly logLikelihood: number
-  /** Null where the model's data are not pixels. */
-  readonly bitsPerDim: number | null
-  /** The share of held-out examples that score less, in percent; null for a bundle without calibration. */
-  readonly percentile: number | null
-}
+/** The most examples that one answer holds; more are written as they come. */
+const answerLimit = 100_000
 
 export const scoreCommand: Command = command(
   (yargs) =>
@@ -37,51 +32,125 @@ export const scoreCommand: Command = command(
         describe: 'Dequantisation draws averaged for each example of pixels',
       })
       .option('seed', { default: 0, requiresArg: true, coerce: numberFlag('seed', 0), describe: 'Of the draws' })
+      .option('out', { type: 'string', requiresArg: true, describe: `A file of scores, written as they come: ${scoreEndings.join(', ')}` })
+      .option('ndjson', { type: 'boolean', describe: 'Print a line of JSON for each example, as they come' })
+      .option('shard', {
+        type: 'string',
+        requiresArg: true,
+        coerce: shardFlag,
+        describe: 'Score part i of n, i from 0, as i/n; the parts in their order are the whole',
+      })
+      .option('resume', { type: 'boolean', implies: 'out', describe: 'Go on where the --out of a run that was ended ends' })
+      .option('skip-broken', { type: 'boolean', describe: 'Leave out files and rows that are broken, with a warning for each' })
+      .conflicts('ndjson', ['out', 'json'])
       .example('$0 score out/mnist digit.png', 'one image')
-      .example('$0 score out/mnist scans/ more.npy --draws 8 --json', 'many, as JSON'),
-  async ({ bundle, files, draws, seed, ...device }) =>
-    withFlow(bundle, device, async (flow) => {
-      const examples: ScoredExample[] = []
-      for await (const stretch of readExamples(files, flow.manifest.model)) {
-        examples.push(...(await scored(flow, stretch, examples.length, { draws, seed })))
+      .example('$0 score out/mnist scans/ more.npy --draws 8 --json', 'many, as JSON')
+      .example('$0 score out/mnist scans/ --out scores.ndjson --resume --skip-broken', 'very many; again after a crash, to go on')
+      .example('$0 score out/mnist x.npy --shard 3/8 --out scores-3.csv', 'the fourth of eight parts'),
+  async ({ bundle, files, draws, seed, out, ndjson, shard = { index: 0, of: 1 }, resume = false, skipBroken = false, ...device }) => {
+    const format = out === undefined ? undefined : formatOf(out)
+    if (out !== undefined && !format) {
+      const expected = `a file ending in ${scoreEndings.join(', ')}`
+      throw new InvalidValueError({ what: '--out', expected, got: out, usage: true })
+    }
+    return withFlow(bundle, device, async (flow): Promise<Answer | undefined> => {
+      const count = await countExamples(files, flow.manifest.model, { onBroken: skipBroken ? () => {} : undefined })
+      const request: Request = { flow, files, draws, seed, ...shardRange(count, shard), count, skipBroken }
+      const facts = { bundle, range: flow.manifest.model.dataRange, draws, seed, dtype: flow.dtype, device: flow.device }
+      if (ndjson) {
+        await scoreAll(request, printLines)
+        return undefined
       }
-      const { dataRange: range } = flow.manifest.model
-      const heading = ['file', 'index', 'nats', 'bits/dim', 'percentile']
-      const rows = examples.map(({ file, row, index, logLikelihood, bitsPerDim, percentile }) => [
-        row > 0 || examples[index + 1]?.file === file ? `${file}[${row}]` : file,
-        String(index),
-        nats(logLikelihood),
-        bitsPerDim?.toFixed(3) ?? '-',
-        percentile?.toFixed(1) ?? '-',
-      ])
+      if (out === undefined) return answerAll(request, facts)
+      const { from, ...found } = await writeAll(request, out, { format: format!, resume })
+      const skipped = found.skipped > 0 ? `, ${number(found.skipped)} left out` : ''
       return {
-        json: { bundle, range, draws, seed, dtype: flow.dtype, device: flow.device, examples },
-        text: `${table([heading, ...rows])}\nlog-likelihood in nats on ${rangeOf(range)}`,
+        json: { ...facts, out, shard: `${shard.index}/${shard.of}`, from, ...found },
+        text: `${number(found.scored)} examples scored${skipped}: ${out}`,
       }
-    }),
+    })
+  },
 )
 
-/** Draws are keyed by an example's index in the whole request. */
-async function scored(
-  flow: Flow,
-  { x, origins }: Stretch,
-  firstIndex: number,
-  { draws, seed }: { draws: number; seed: number },
-): Promise<ScoredExample[]> {
-  const { calibration, model } = flow.manifest
-  const options = { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex }
-  const { logLikelihood, bitsPerDim }: Score = await flow.score(x, options).catch((error: unknown) => {
-    if (!NiceflowError.is(error)) throw error
-    const files = [...new Set(origins.map(({ file }) => file))]
-    const whose = files.length === 1 ? files[0] : `${files[0]} … ${files.at(-1)}`
-    throw new NiceflowError(`${whose}: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
-  })
-  return origins.map(({ file, row }, i) => ({
-    index: firstIndex + i,
-    file,
-    row,
-    logLikelihood: logLikelihood[i]!,
-    bitsPerDim: model.pixels ? bitsPerDim[i]! : null,
-    percentile: calibration && 100 * shareBelow(calibration, logLikelihood[i]!),
-  }))
+type Request = Required<Pick<StreamOptions, 'start' | 'end' | 'draws' | 'seed'>> & {
+  readonly flow: Flow
+  readonly files: readonly string[]
+  /** Of the examples of all files. */
+  readonly count: number
+  readonly skipBroken: boolean
+}
+
+type Found = { readonly scored: number; readonly skipped: number }
+
+/** Scores a part of a request, and says how many examples were scored and how many files and rows were left out. */
+async function scoreAll(
+  { flow, files, count, skipBroken, start, end, draws, seed }: Request,
+  take: (examples: readonly ScoredExample[]) => Promise<void>,
+): Promise<Found> {
+  const progress = rateProgress('scored', end - start)
+  let [scored, skipped] = [0, 0]
+  const onBroken = (error: NiceflowError): void => {
+    if (!skipBroken) throw error
+    skipped++
+    progress.stop()
+    warn(`${error.message}: left out`)
+  }
+  try {
+    // Who has the last example also tells of broken files after it.
+    const last = end === count ? Number.POSITIVE_INFINITY : end
+    for await (const examples of scoreExamples(flow, files, { start, end: last, draws, seed, onBroken })) {
+      await take(examples)
+      scored += examples.length
+      progress.add(examples.length)
+    }
+  } finally {
+    progress.stop()
+  }
+  return { scored, skipped }
+}
+
+async function writeAll(
+  request: Request,
+  out: string,
+  how: Pick<ScoreFileOptions, 'format' | 'resume'>,
+): Promise<Found & { from: number }> {
+  const { start, end } = request
+  const { from, path, append, finish, close } = await openScoreFile(out, { ...how, start, end })
+  if (from > start) note(`going on from example ${number(from)}`)
+  try {
+    const found = await scoreAll({ ...request, start: from }, append)
+    await finish()
+    return { from, ...found }
+  } catch (error) {
+    if (!(error instanceof ResumeError)) note(`what is scored is in ${path}: --resume goes on from there`)
+    throw error
+  } finally {
+    await close()
+  }
+}
+
+async function printLines(examples: readonly ScoredExample[]): Promise<void> {
+  if (!process.stdout.write(ndjsonLines(examples))) await once(process.stdout, 'drain')
+}
+
+async function answerAll(request: Request, facts: { readonly range: DataRange }): Promise<Answer> {
+  const { start, end, skipBroken } = request
+  if (end - start > answerLimit) {
+    const remedy = 'give --out FILE or --ndjson, which take any number'
+    throw new InvalidValueError({ what: 'examples', expected: `at most ${number(answerLimit)} in one answer`, got: end - start, remedy })
+  }
+  const examples: ScoredExample[] = []
+  const { skipped } = await scoreAll(request, async (some) => void examples.push(...some))
+  return {
+    json: { ...facts, ...(skipBroken && { skipped }), examples },
+    text: `${scoreTable(examples)}\nlog-likelihood in nats on ${rangeOf(facts.range)}`,
+  }
+}
+
+function shardFlag(value: unknown): Shard | undefined {
+  if (value === undefined) return undefined
+  const [, index, of] = /^(\d+)\/(\d+)$/.exec(String(value)) ?? []
+  const shard = { index: Number(index), of: Number(of) }
+  if (shard.index < shard.of && Number.isSafeInteger(shard.of)) return shard
+  throw new InvalidValueError({ what: '--shard', expected: 'i/n with i from 0 to n - 1', got: value, usage: true })
 }

@@ -64,7 +64,7 @@ export const traverseCommand: Command = command(
         const swept = (columns - 1) * dim
         grid.data.set(x.data.subarray(row * swept, (row + 1) * swept), (row * columns + 1) * dim)
       }
-      await writeAtomic(out, write(grid, manifest.model, columns))
+      await writeAtomic(out, write({ dims: grid.dims, parts: [grid.data] }, manifest.model, columns))
       const swept = dimensions.map((dimension) => ({
         dimension,
         rank: order.indexOf(dimension) + 1,

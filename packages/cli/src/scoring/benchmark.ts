@@ -1,0 +1,87 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fillUniform, streamKey, tensor } from '@niceflow/core'
+import type { Device } from '@niceflow/runtime'
+import { loadFlow, type NodeDevice, openSession } from '@niceflow/runtime-node'
+import { mostInHalves, withUntrainedBundle } from '@niceflow/trainer'
+import { blockRows } from '../examples.ts'
+import { type DeviceFlags, deviceOptions } from '../flags.ts'
+import { rateProgress } from '../progress.ts'
+import { formatOf } from './formats.ts'
+import { openScoreFile } from './score-file.ts'
+import { scoreExamples } from './stream.ts'
+
+/** Files scored as `score` does it, beside the bare session on rows that are there already. */
+export type BatchScoring = {
+  readonly device: Device
+  readonly images: number
+  /** Read, dequantised, scored and written as NDJSON. */
+  readonly imagesPerSecond: number
+  /** The session alone, a batch after every few blocks of the work. */
+  readonly bareImagesPerSecond: number
+  readonly ofBareSession: number
+  /** The most memory resident after a block, in the first half of them and in the second; MiB. */
+  readonly residentMiB: readonly [first: number, second: number]
+}
+
+/** Blocks between two batches of the bare session. */
+const blocksPerTurn = 8
+
+/**
+ * Scores a file of pixels, named again and again, as the paper's model does before it is trained.
+ * @param images how many in all
+ * @param rows how many the file has
+ */
+export async function benchmarkScoring(
+  file: string,
+  { images, rows, device }: { readonly images: number; readonly rows: number; readonly device: DeviceFlags },
+): Promise<BatchScoring> {
+  const folder = await mkdtemp(join(tmpdir(), 'niceflow-bench-'))
+  const paths = Array.from({ length: Math.ceil(images / rows) }, () => file)
+  try {
+    return await withUntrainedBundle(async (bundle) => {
+      const flow = await loadFlow(bundle, deviceOptions(device))
+      const session = await openSession(join(bundle, 'encoder.onnx'), { ...deviceOptions(device), device: flow.device as NodeDevice })
+      const x = tensor('float32', [blockRows, flow.dim])
+      fillUniform(streamKey(0, 'probe', 0), x.data)
+      const bare = (): Promise<unknown> => session.run({ x }, ['log_likelihood'])
+      const out = join(folder, 'scores.ndjson')
+      const progress = rateProgress('scored', images)
+      // What happens once, in either, is not its speed.
+      for (let i = 0; i < 2; i++) await bare()
+      for await (const _ of scoreExamples(flow, paths, { end: Math.min(images, 2 * blockRows), draws: 1, seed: 0 }));
+      const written = await openScoreFile(out, { format: formatOf(out)!, resume: false, start: 0, end: images })
+      const resident: number[] = []
+      let [working, alone, turns] = [0, 0, 0]
+      let since = performance.now()
+      for await (const examples of scoreExamples(flow, paths, { end: images, draws: 1, seed: 0 })) {
+        await written.append(examples)
+        progress.add(examples.length)
+        resident.push(process.memoryUsage.rss() / 2 ** 20)
+        if (resident.length % blocksPerTurn !== 1) continue
+        const start = performance.now()
+        working += start - since
+        await bare()
+        turns++
+        since = performance.now()
+        alone += since - start
+      }
+      await written.finish()
+      working += performance.now() - since
+      progress.stop()
+      await Promise.all([written.close(), session.dispose(), flow.dispose()])
+      const [imagesPerSecond, bareImagesPerSecond] = [(images * 1000) / working, (turns * blockRows * 1000) / alone]
+      return {
+        device: flow.device,
+        images,
+        imagesPerSecond,
+        bareImagesPerSecond,
+        ofBareSession: imagesPerSecond / bareImagesPerSecond,
+        residentMiB: mostInHalves(resident),
+      }
+    })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
