@@ -5,13 +5,14 @@ import { imageGrid } from '@niceflow/report'
 import type { Device, Flow } from '@niceflow/runtime'
 import { loadFlow } from '@niceflow/runtime-node'
 import { recipeOf, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
-import { deviceOptions, type FlowFlags } from './flags.ts'
+import { deviceOptions, type FlowFlags, warnOfIdleFlag } from './flags.ts'
 import { countProgress } from './progress.ts'
 import { megabytes, number, table } from './text.ts'
 
 /** Loads a bundle's flow for as long as `use` takes. */
 export async function withFlow<T>(bundle: string, { dtype, ...device }: FlowFlags, use: (flow: Flow) => Promise<T>): Promise<T> {
   const flow = await loadFlow(bundle, { ...deviceOptions(device), ...(dtype && { dtype }) })
+  warnOfIdleFlag(device, flow.device)
   try {
     return await use(flow)
   } finally {

@@ -1,7 +1,7 @@
 import { loadDataset } from '@niceflow/data'
 import { benchmark, type Figure } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
-import { dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
+import { dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
 import { note } from '../progress.ts'
 import { number, table } from '../text.ts'
 
@@ -17,6 +17,7 @@ export const benchCommand: Command = command(
     const mnist = await loadDataset('mnist', { dir: dataDir })
     const data = { name: mnist.name, sha256: mnist.sha256, examples: mnist.train, imageShape: mnist.imageShape }
     const found = await benchmark({ data, repeats, ...deviceOptions(device), onProgress: (what) => note(`measuring ${what}`) })
+    warnOfIdleFlag(device, found.device)
     const row = (what: string, ms: number, { batch, imagesPerSecond, ofPeak, peakGflops }: Figure): string[] => [
       `${what} at batch ${batch}`,
       `${number(ms, 2)} ms`,
