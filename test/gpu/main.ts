@@ -3,13 +3,19 @@ import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { rows } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
-import { engineProcess, presets, probeEngines, type Recipe, resolveRecipe, type TrainingData } from '@niceflow/trainer'
-import { graphics } from 'systeminformation'
-import { cpu, type Fit, fitFor, type Open, type Parity, parity, type Speed, speed, type Target, tenSteps, warmState } from './measures.ts'
+import { presets, probeEngines, type Recipe, resolveRecipe, type TrainingData } from '@niceflow/trainer'
+import { gpus } from '../../packages/cli/src/machine/gpus.ts'
+import { cpu, type Fit, fitFor, type Parity, parity, placementOf, type Speed, speed, type Target, tenSteps, warmState } from './measures.ts'
+import type { Placement } from './placement.ts'
 
-/** `npm run test:gpu`: what a GPU's engines give and how fast, beside the CPU. It fails where numbers do, and refuses to run without a GPU. */
+/**
+ * `npm run test:gpu`: what a GPU's engines give and how fast, beside the CPU. It fails where numbers do, or where nodes of onnxruntime's graph
+ * left the GPU, and refuses to run without one. `--gpus NAMES` names those of a machine that cannot tell of them itself.
+ */
 
-const { values: flags } = parseArgs({ options: { rehearse: { type: 'boolean' }, json: { type: 'boolean' }, out: { type: 'string' } } })
+const { values: flags } = parseArgs({
+  options: { rehearse: { type: 'boolean' }, json: { type: 'boolean' }, out: { type: 'string' }, gpus: { type: 'string' } },
+})
 
 type Plan = {
   readonly parity: Readonly<Record<string, Recipe>>
@@ -38,16 +44,16 @@ const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
 }
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
-const open: Open = ({ engine, device }, recipe, constants) => engineProcess({ engine, device, recipe, constants })
 
 const reports = await probeEngines()
-const gpus = (await graphics()).controllers.map(({ name, model }) => name ?? model)
+const found = flags.gpus?.split(',').filter(Boolean) ?? (await gpus()).map(({ model }) => model)
 const usable = reports.filter((report) => report.usable)
-const onGpu = usable.filter(({ device }) => device !== 'cpu')
+// CUDA works on a GPU or not at all; Vulkan may be software.
+const onGpu = usable.filter(({ device }) => device === 'cuda' || (device === 'webgpu' && found.length > 0))
 for (const { engine, device, usable, reason } of reports)
   say(`${usable ? 'ok' : 'no'}  ${engine} on ${device}${reason ? `: ${reason}` : ''}`)
-if (!flags.rehearse && (gpus.length === 0 || onGpu.length === 0)) {
-  say(`test:gpu needs a GPU that an engine can use; this machine has ${gpus.join(', ') || 'no GPU'}, and the reasons are above.`)
+if (!flags.rehearse && onGpu.length === 0) {
+  say(`test:gpu needs a GPU that an engine can use; this machine has ${found.join(', ') || 'no GPU'}, and the reasons are above.`)
   say('npm run setup:gpu, niceflow doctor; -- --rehearse runs the whole suite, smaller, on what there is')
   process.exit(1)
 }
@@ -57,51 +63,64 @@ const targets = flags.rehearse ? usable : onGpu
 const { train: images, sha256, imageShape } = await loadDataset('mnist')
 const data: TrainingData = { name: 'mnist', sha256, imageShape, examples: rows(images, 0, plan.examples) }
 
-type Row = Target & { readonly parity: Record<string, Parity>; readonly speed: readonly Speed[]; readonly fit: Fit }
+type Row = Target & {
+  readonly parity: Readonly<Record<string, Parity>>
+  /** Null of tfjs, which tells of no nodes. */
+  readonly placement: Placement | null
+  readonly speed: readonly Speed[]
+  readonly fit: Fit
+}
 const results: Row[] = []
 for (const { engine, device } of targets) {
   const target = { engine, device }
   const agreement: Record<string, Parity> = {}
   for (const [name, recipe] of Object.entries(plan.parity)) {
     say(`${engine} on ${device}: ten steps of the ${name} model, beside onnxruntime on cpu`)
-    const from = await warmState(open, recipe, data)
-    agreement[name] = parity(await tenSteps(open, target, recipe, data, from), await tenSteps(open, cpu, recipe, data, from))
+    const from = await warmState(recipe, data)
+    agreement[name] = parity(await tenSteps(target, recipe, data, from), await tenSteps(cpu, recipe, data, from))
   }
+  say(`${engine} on ${device}: where the nodes of a step run`)
+  const placement = engine === 'onnxruntime' ? await placementOf(target, plan.speed.recipe, data) : null
   const speeds: Speed[] = []
   for (const batch of plan.speed.batches) {
     say(`${engine} on ${device}: steps at batch ${batch}`)
-    speeds.push(await speed(open, target, plan.speed.recipe, data, batch))
+    speeds.push(await speed(target, plan.speed.recipe, data, batch))
   }
   say(`${engine} on ${device}: training for ${plan.fit.seconds} s`)
   results.push({
     ...target,
     parity: agreement,
+    placement,
     speed: speeds,
     fit: await fitFor(plan.fit.seconds, speeds[0]!, target, plan.fit.recipe, data),
   })
 }
 
-const answer = { rehearsal: flags.rehearse ?? false, gpus, results, refused: reports.filter(({ usable }) => !usable) }
+const answer = { rehearsal: flags.rehearse ?? false, gpus: found, results, refused: reports.filter(({ usable }) => !usable) }
 if (flags.out !== undefined) {
   mkdirSync(dirname(flags.out), { recursive: true })
   writeFileSync(flags.out, `${JSON.stringify(answer, null, 2)}\n`)
 }
 process.stdout.write(`${flags.json ? JSON.stringify(answer) : results.map(described).join('\n')}\n`)
-const failed = results.flatMap(({ engine, device, parity }) =>
-  Object.entries(parity).flatMap(([name, { holds }]) => (holds ? [] : [`${engine} on ${device}, ${name} model`])),
-)
-if (failed.length > 0) say(`not the numbers of the CPU: ${failed.join('; ')}`)
+const failed = results.flatMap(({ engine, device, parity, placement }) => [
+  ...Object.entries(parity).flatMap(([name, { holds }]) =>
+    holds ? [] : [`${engine} on ${device}: not the numbers of the CPU, ${name} model`],
+  ),
+  ...(placement?.strangers ?? []).map((stranger) => `${engine} on ${device}: a step ran ${stranger}`),
+])
+for (const failure of failed) say(failure)
 process.exitCode = failed.length > 0 ? 1 : 0
 
-function described({ engine, device, parity, speed, fit }: Row): string {
+function described({ engine, device, parity, placement, speed, fit }: Row): string {
   return [
-    `${engine} on ${device}${device === 'cpu' ? '' : ` (${gpus.join(', ') || 'software'})`}`,
+    `${engine} on ${device}${device === 'cpu' ? '' : ` (${found.join(', ') || 'software'})`}`,
     ...Object.entries(parity).map(
       ([name, { loss, weights }]) => `  ten steps, ${name}: losses off by ${loss.toExponential(1)}, weights by ${weights.toExponential(1)}`,
     ),
+    ...(placement ? [`  nodes of floats elsewhere: ${placement.strangers.join(', ') || 'none'}`] : []),
     ...speed.map(
-      ({ batch, msPerStep, imagesPerSecond, deviceMiB }) =>
-        `  batch ${batch}: ${msPerStep.toFixed(2)} ms a step, ${Math.round(imagesPerSecond)} images/s, device memory ${deviceMiB ?? 'unknown'} MiB`,
+      ({ batch, msPerStep, imagesPerSecond, peakDeviceMiB }) =>
+        `  batch ${batch}: ${msPerStep.toFixed(2)} ms a step, ${Math.round(imagesPerSecond)} images/s, at most ${peakDeviceMiB ?? 'unknown'} MiB of device memory`,
     ),
     `  ${fit.epochs} epochs in ${fit.seconds.toFixed(0)} s: ${fit.validation.toFixed(1)} nats held out`,
   ].join('\n')

@@ -1,17 +1,20 @@
-import { spawnSync } from 'node:child_process'
 import { type Tensor, tensor } from '@niceflow/core'
 import { batches } from '@niceflow/data'
-import type { Engine, TrainingState } from '@niceflow/engine'
+import type { Engine, EngineModel, TrainingState } from '@niceflow/engine'
 import { dropoutDraws } from '@niceflow/flow'
-import { type EngineReport, type Recipe, startRun, type TrainingData, train } from '@niceflow/trainer'
+import { type EngineReport, engineProcess, type Recipe, startRun, type TrainingData, train } from '@niceflow/trainer'
+import { watchDeviceMemory } from './device-memory.ts'
+import { type Placement, placement } from './placement.ts'
 
 export type Target = Pick<EngineReport, 'engine' | 'device'>
 
 /** What all others are held against. */
 export const cpu: Target = { engine: 'onnxruntime', device: 'cpu' }
 
-/** Opens an engine for a model; each in a process of its own, since the libraries of two do not bear one another. */
-export type Open = (target: Target, recipe: Recipe, constants: Awaited<ReturnType<typeof startRun>>['constants']) => Promise<Engine>
+/** Opens an engine for a model, in a process of its own: the libraries of two do not bear one another. */
+function open(target: Target, recipe: Recipe, constants: EngineModel['constants']): Promise<Engine> {
+  return engineProcess({ ...target, recipe, constants })
+}
 
 /** Losses of float32 steps, relative: sums of a thousand products in another order, and ten steps in which they grow. */
 export const lossTolerance = 1e-3
@@ -22,23 +25,22 @@ export type Parity = { readonly loss: number; readonly weights: number; readonly
 type TenSteps = { readonly losses: Float32Array; readonly arrays: Readonly<Record<string, Tensor>> }
 
 /** A state that training has reached: at the very start Adam moves by the sign of what is mostly rounding. */
-export async function warmState(open: Open, recipe: Recipe, data: TrainingData): Promise<TrainingState> {
+export async function warmState(recipe: Recipe, data: TrainingData): Promise<TrainingState> {
   const { arrays, constants } = await startRun(data, recipe)
-  return run(open, cpu, recipe, constants, { step: 0, arrays }, firstRun(data, recipe, 50)).then(({ state }) => state)
+  return run(cpu, recipe, constants, { step: 0, arrays }, firstRun(data, recipe, 50)).then(({ state }) => state)
 }
 
 /** Ten steps of a recipe from a state: each step's log-likelihood, and the state after the last. */
-export async function tenSteps(open: Open, target: Target, recipe: Recipe, data: TrainingData, from: TrainingState): Promise<TenSteps> {
+export async function tenSteps(target: Target, recipe: Recipe, data: TrainingData, from: TrainingState): Promise<TenSteps> {
   const { constants } = await startRun(data, recipe)
-  const { losses, state } = await run(open, target, recipe, constants, from, firstRun(data, recipe, 10))
+  const { losses, state } = await run(target, recipe, constants, from, firstRun(data, recipe, 10))
   return { losses, arrays: state.arrays }
 }
 
 async function run(
-  open: Open,
   target: Target,
   recipe: Recipe,
-  constants: Parameters<Open>[2],
+  constants: EngineModel['constants'],
   from: TrainingState,
   x: Tensor<'float32'>,
 ): Promise<{ readonly losses: Float32Array; readonly state: TrainingState }> {
@@ -67,35 +69,48 @@ export type Speed = {
   readonly batch: number
   readonly msPerStep: number
   readonly imagesPerSecond: number
-  readonly deviceMiB: number | null
+  /** The most of a GPU's memory in use from before there was an engine to the end of its first run; null where no driver tells. */
+  readonly peakDeviceMiB: number | null
 }
 
 /** Steps a run: enough for a clock, and for the copies at its ends to weigh little. */
 const stepsPerRun = 10
 const countedRuns = 3
 
-/** A step at a batch size, the fastest of some runs after one that is not counted; and the device's memory beyond what it held before. */
-export async function speed(open: Open, target: Target, recipe: Recipe, data: TrainingData, batch: number): Promise<Speed> {
-  const before = deviceMemoryMiB()
+/** A step at a batch size: the fastest of some runs, after one that shows what memory it takes. */
+export async function speed(target: Target, recipe: Recipe, data: TrainingData, batch: number): Promise<Speed> {
   const { arrays, constants } = await startRun(data, recipe)
-  const engine = await open(target, recipe, constants)
+  const x = firstRun(data, { ...recipe, training: { ...recipe.training, batchSize: batch } }, stepsPerRun)
+  const run = { x, learningRates: new Float64Array(stepsPerRun).fill(recipe.training.learningRate) }
+  const memory = await watchDeviceMemory()
   try {
-    await engine.load({ step: 0, arrays })
-    const x = firstRun(data, { ...recipe, training: { ...recipe.training, batchSize: batch } }, stepsPerRun)
-    const run = { x, learningRates: new Float64Array(stepsPerRun).fill(recipe.training.learningRate) }
-    await engine.train(run)
-    let fastest = Number.POSITIVE_INFINITY
-    for (let i = 0; i < countedRuns; i++) {
-      const start = performance.now()
+    const engine = await open(target, recipe, constants)
+    try {
+      await engine.load({ step: 0, arrays })
       await engine.train(run)
-      fastest = Math.min(fastest, (performance.now() - start) / stepsPerRun)
+      // What is timed is not watched: each look asks the driver.
+      const peakDeviceMiB = await memory.stop()
+      let fastest = Number.POSITIVE_INFINITY
+      for (let i = 0; i < countedRuns; i++) {
+        const start = performance.now()
+        await engine.train(run)
+        fastest = Math.min(fastest, (performance.now() - start) / stepsPerRun)
+      }
+      return { batch, msPerStep: fastest, imagesPerSecond: (1000 * batch) / fastest, peakDeviceMiB }
+    } finally {
+      await engine.dispose()
     }
-    const now = deviceMemoryMiB()
-    const deviceMiB = before === null || now === null ? null : now - before
-    return { batch, msPerStep: fastest, imagesPerSecond: (1000 * batch) / fastest, deviceMiB }
   } finally {
-    await engine.dispose()
+    await memory.stop()
   }
+}
+
+/** Where the nodes of a recipe's step ran; onnxruntime alone tells. */
+export async function placementOf({ device }: Target, recipe: Recipe, data: TrainingData): Promise<Placement> {
+  const { arrays, constants } = await startRun(data, recipe)
+  const [steps, learningRate] = [3, recipe.training.learningRate]
+  const run = { x: firstRun(data, recipe, steps), learningRates: new Float64Array(steps).fill(learningRate) }
+  return placement({ device, recipe, constants }, { step: 0, arrays }, run)
 }
 
 export type Fit = { readonly epochs: number; readonly seconds: number; readonly validation: number }
@@ -129,17 +144,6 @@ function firstRun(data: TrainingData, { flow, training }: Recipe, steps: number)
     }
   }
   return x
-}
-
-/** Memory in use on all NVIDIA GPUs, MiB; null where nobody tells. */
-function deviceMemoryMiB(): number | null {
-  const { stdout, status } = spawnSync('nvidia-smi', ['--query-gpu=memory.used', '--format=csv,noheader,nounits'], { encoding: 'utf8' })
-  return status === 0
-    ? stdout
-        .trim()
-        .split('\n')
-        .reduce((sum, line) => sum + Number(line), 0)
-    : null
 }
 
 function farthest(a: ArrayLike<number | bigint>, b: ArrayLike<number | bigint>): number {

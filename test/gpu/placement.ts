@@ -18,17 +18,15 @@ const providers = { cpu: 'CPUExecutionProvider', cuda: 'CUDAExecutionProvider', 
 /**
  * The proof that `disable_cpu_ep_fallback` does not give, which does not reach into the body of a Loop: takes steps in a process of its own and
  * reads the profile of every node. Integers (Loop's counter, shapes) and its condition stay on the CPU by design.
- * @param env the variables that the engine's libraries read
  */
 export async function placement(
   spec: Omit<EngineSpec, 'engine' | 'device' | 'profile'> & { readonly device: keyof typeof providers },
   state: TrainingState,
   run: TrainingRun,
-  env: Readonly<Record<string, string>> = {},
 ): Promise<Placement> {
   const folder = mkdtempSync(join(tmpdir(), 'niceflow-profile-'))
   try {
-    const engine = await engineProcess({ ...spec, engine: 'onnxruntime', profile: join(folder, 'training') }, { env })
+    const engine = await engineProcess({ ...spec, engine: 'onnxruntime', profile: join(folder, 'training') })
     try {
       await engine.load(state)
       await engine.train(run)

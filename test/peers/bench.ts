@@ -27,9 +27,12 @@ const [steps, batches] = [5, 3]
 const folder = mkdtempSync(join(tmpdir(), 'niceflow-peers-'))
 const node = [process.execPath, '--conditions=@niceflow/source', '--import', import.meta.resolve('tsx')]
 const here = (file: string): string => join(import.meta.dirname, file)
+/** The same for all: ONNX Runtime alone takes its threads as an option. */
 const threads: Readonly<Record<string, string>> = {
   OMP_NUM_THREADS: flags.threads,
   TF_NUM_INTRAOP_THREADS: flags.threads,
+  // XLA's own pool reads this one.
+  NPROC: flags.threads,
   XLA_FLAGS: `--xla_cpu_multi_thread_eigen=${flags.threads !== '1'} intra_op_parallelism_threads=${flags.threads}`,
 }
 
@@ -41,8 +44,9 @@ function tensorflow(): Readonly<Record<string, string>> {
 
 /** Every competitor, and how its process is started. */
 const competitors: Readonly<Record<string, () => Peer>> = {
-  onnxruntime: () => startPeer('onnxruntime', { command: [...node, here('ours.ts'), 'onnxruntime', folder], env: threads }),
-  tfjs: () => startPeer('tfjs', { command: [...node, here('ours.ts'), 'tfjs', folder], env: { ...threads, ...tensorflow() } }),
+  onnxruntime: () => startPeer('onnxruntime', { command: [...node, here('ours.ts'), 'onnxruntime', folder, flags.threads], env: threads }),
+  tfjs: () =>
+    startPeer('tfjs', { command: [...node, here('ours.ts'), 'tfjs', folder, flags.threads], env: { ...threads, ...tensorflow() } }),
   'plain tfjs': () => startPeer('plain tfjs', { command: [...node, here('plain-tfjs.ts'), folder], env: { ...threads, ...tensorflow() } }),
   jax: () => startPeer('jax', { command: [pythonWith('jax', say), here('jax_nice.py'), folder], env: threads }),
   'torch, half width': () =>

@@ -4,12 +4,12 @@ import { makeEngine, optimizerOf, startFrom } from '@niceflow/trainer'
 import { type Competitor, serve } from './competitor.ts'
 import { readProblem, recipe } from './problem.ts'
 
-/** An engine of ours, by its name: `ours.ts onnxruntime FOLDER`. */
+/** An engine of ours, by its name: `ours.ts onnxruntime FOLDER THREADS`. */
 
-const [engineName, folder] = process.argv.slice(2) as ['onnxruntime' | 'tfjs', string]
+const [engineName, folder, threads] = process.argv.slice(2) as ['onnxruntime' | 'tfjs', string, string]
 const { parameters, x, scoring } = readProblem(folder)
 const { arrays, constants } = startFrom(nice(recipe.flow), optimizerOf(recipe.training), parameters)
-const engine = await makeEngine({ engine: engineName, device: 'cpu', recipe, constants })
+const engine = await makeEngine({ engine: engineName, device: 'cpu', threads: Number(threads), recipe, constants })
 const [batches, batch, dim] = x.dims as [number, number, number]
 const rates = (steps: number): Float64Array => new Float64Array(steps).fill(recipe.training.learningRate)
 

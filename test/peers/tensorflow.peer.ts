@@ -45,6 +45,25 @@ test('libtensorflow multiplies, sums and differentiates through @tensorflow/tfjs
   expect(gradient).toEqual([3, 3, 0.5, 0.5])
 })
 
+test('it multiplies where Node has no more of `util` than Node 23', () => {
+  const product = inProcess<number[]>(`
+    import { createRequire } from 'node:module'
+    import { loadTensorflow } from '@niceflow/runtime-node'
+    const util = createRequire(import.meta.url)('node:util')
+    for (const name of Object.keys(util)) if (/^is[A-Z]/.test(name) && name !== 'isDeepStrictEqual') delete util[name]
+    const { tf } = loadTensorflow()
+    console.log(JSON.stringify(Array.from(tf.matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])).dataSync())))`)
+  expect(product).toEqual([11])
+})
+
+test('doctor tells its version, and proves it by numbers', () => {
+  const bin = join(root, 'packages', 'cli', 'bin', 'niceflow.mjs')
+  const { stdout } = spawnSync(process.execPath, [bin, 'doctor', '--json'], { encoding: 'utf8' })
+  const { packages, training } = JSON.parse(stdout) as { packages: object; training: object[] }
+  expect(packages).toMatchObject({ '@tensorflow/tfjs-node-gpu': '4.22.0', libtensorflow: '2.18.0' })
+  expect(training).toContainEqual({ engine: 'tfjs', device: 'cpu', usable: true, error: expect.any(Number) })
+})
+
 test('without TensorFlow the loader says what gets it', () => {
   // A Node-API that the package has no addon for.
   const { name, message, remedy } = inProcess<Record<string, string>>(`

@@ -1,13 +1,13 @@
-import { type ChildProcess, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tensor } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
-import { engineEnvironment } from '@niceflow/runtime-node'
-import { engineProcess, presets, type Recipe, resolveRecipe, startRun, type TrainingData } from '@niceflow/trainer'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { cpu, lossTolerance, type Open, parity, type Target, tenSteps, warmState, weightTolerance } from '../gpu/measures.ts'
+import { engineProcess, presets, type Recipe, readRun, resolveRecipe, startRun, type TrainingData } from '@niceflow/trainer'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cpu, lossTolerance, parity, type Target, tenSteps, warmState, weightTolerance } from '../gpu/measures.ts'
 
 const dim = 784
 const { train, sha256, imageShape } = await loadDataset('mnist')
@@ -19,8 +19,6 @@ const data: TrainingData = {
 }
 
 const tfjs: Target = { engine: 'tfjs', device: 'cpu' }
-const open: Open = ({ engine, device }, recipe, constants) =>
-  engineProcess({ engine, device, recipe, constants }, { env: engine === 'tfjs' ? engineEnvironment('tfjs')! : {} })
 
 const models: Readonly<Record<string, Recipe>> = {
   'a small model': resolveRecipe(presets.paper, { flow: { couplings: 2, hiddenLayers: 2, hiddenDim: 128 } }, dim),
@@ -37,36 +35,81 @@ const models: Readonly<Record<string, Recipe>> = {
 
 describe('ten steps of TensorFlow are those of ONNX Runtime', () => {
   test.each(Object.entries(models))('%s', async (_, recipe) => {
-    const from = await warmState(open, recipe, data)
-    const { loss, weights } = parity(await tenSteps(open, tfjs, recipe, data, from), await tenSteps(open, cpu, recipe, data, from))
+    const from = await warmState(recipe, data)
+    const { loss, weights } = parity(await tenSteps(tfjs, recipe, data, from), await tenSteps(cpu, recipe, data, from))
     expect(loss).toBeLessThan(lossTolerance)
     expect(weights).toBeLessThan(weightTolerance)
   })
 })
 
-/** Runs the command as its users do, and reads its answer. */
-function niceflow<T>(...args: readonly string[]): { readonly answer: T; readonly stderr: string } {
-  const bin = join(import.meta.dirname, '..', '..', 'packages', 'cli', 'bin', 'niceflow.mjs')
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args, '--json'], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(stderr)
-  return { answer: JSON.parse(stdout) as T, stderr }
+const root = join(import.meta.dirname, '..', '..')
+
+/** Runs the command as its users do; `onStderr` hears what is on stderr so far, and may act on the process. */
+async function niceflow(args: readonly string[], onStderr: (soFar: string, child: ChildProcess) => void = () => {}) {
+  const child = spawn(process.execPath, [join(root, 'packages', 'cli', 'bin', 'niceflow.mjs'), ...args, '--json'])
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+    onStderr(stderr, child)
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout, stderr }
 }
 
-test('a run that TensorFlow began on MNIST goes on in ONNX Runtime, and comes near to one that had either alone', () => {
+describe('a run of TensorFlow on MNIST', () => {
   /** Nats. Differences of rounding grow over some hundred steps with a high rate. */
   const runTolerance = 5
   const folder = mkdtempSync(join(tmpdir(), 'niceflow-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  afterAll(() => rmSync(folder, { recursive: true }))
   const flags =
-    '--dataset mnist --preset quick --mid-dim 64 --hidden 2 --limit 6000 --validation 1000 --schedule constant --sample-size 0'.split(' ')
+    '--dataset mnist --preset quick --mid-dim 64 --hidden 2 --limit 6000 --validation 1000 --schedule constant --sample-size 0 --max-iter 3'.split(
+      ' ',
+    )
+  const words = (out: string, engine: string): string[] => ['train', '--out', join(folder, out), ...flags, '--engine', engine]
   type Answer = { readonly epochs: number; readonly engine: string; readonly device: string; readonly logLikelihood: number }
-  const run = (out: string, ...more: string[]): Answer => niceflow<Answer>('train', '--out', join(folder, out), ...flags, ...more).answer
-  const alone = { tfjs: run('tfjs', '--engine', 'tfjs', '--max-iter', '3'), ort: run('ort', '--engine', 'onnxruntime', '--max-iter', '3') }
-  expect(alone.tfjs).toMatchObject({ engine: 'tfjs', device: 'cpu', epochs: 3 })
-  expect(alone.ort).toMatchObject({ engine: 'onnxruntime', device: 'cpu', epochs: 3 })
-  expect(Math.abs(alone.tfjs.logLikelihood - alone.ort.logLikelihood)).toBeLessThan(runTolerance)
-  const log = readFileSync(join(folder, 'tfjs', 'best.safetensors'), 'latin1')
-  expect(log).toContain('tfjs')
+  const answerOf = async (run: ReturnType<typeof niceflow>): Promise<Answer> => {
+    const { code, stdout, stderr } = await run
+    if (code !== 0) throw new Error(stderr)
+    return JSON.parse(stdout) as Answer
+  }
+  const engineOfRun = async (out: string): Promise<string> => (await readRun(join(folder, out))).state.engine
+  let ort: Answer
+  beforeAll(async () => {
+    ort = await answerOf(niceflow(words('ort', 'onnxruntime')))
+  })
+
+  test('comes near to one of ONNX Runtime', async () => {
+    const alone = await answerOf(niceflow(words('tfjs', 'tfjs')))
+    expect(alone).toMatchObject({ engine: 'tfjs', device: 'cpu', epochs: 3 })
+    expect(await engineOfRun('tfjs')).toBe('tfjs')
+    expect(Math.abs(alone.logLikelihood - ort.logLikelihood)).toBeLessThan(runTolerance)
+  })
+
+  test('goes on in ONNX Runtime where it was stopped', async () => {
+    let asked = false
+    const stopped = await niceflow(words('both', 'tfjs'), (soFar, child) => {
+      if (!asked && soFar.includes('epoch 1/3')) asked = child.kill('SIGINT')
+    })
+    expect(stopped.code, stopped.stderr).toBe(130)
+    expect(await engineOfRun('both')).toBe('tfjs')
+    const resumed = await answerOf(niceflow([...words('both', 'onnxruntime'), '--resume']))
+    expect(resumed).toMatchObject({ engine: 'onnxruntime', device: 'cpu', epochs: 3 })
+    expect(await engineOfRun('both')).toBe('tfjs, onnxruntime')
+    expect(Math.abs(resumed.logLikelihood - ort.logLikelihood)).toBeLessThan(runTolerance)
+  })
+})
+
+test('the suite for GPUs runs whole on the build for the CPU', () => {
+  const suite = ['--conditions=@niceflow/source', '--import', 'tsx', join(root, 'test', 'gpu', 'main.ts'), '--rehearse', '--json']
+  const { status, stdout, stderr } = spawnSync(process.execPath, suite, { encoding: 'utf8' })
+  expect(status, stderr).toBe(0)
+  const { results } = JSON.parse(stdout) as { results: { engine: string; device: string; parity: { small: { holds: boolean } } }[] }
+  expect(results).toContainEqual(
+    expect.objectContaining({ ...tfjs, parity: { small: expect.objectContaining({ holds: true }) }, placement: null }),
+  )
 })
 
 test('the memory of its process is flat over 2,000 steps', async () => {
@@ -78,7 +121,6 @@ test('the memory of its process is flat over 2,000 steps', async () => {
   const engine = await engineProcess(
     { ...tfjs, recipe, constants },
     {
-      env: engineEnvironment('tfjs')!,
       onStart: (started) => {
         child = started
       },

@@ -5,7 +5,7 @@ import { imageGrid } from '@niceflow/report'
 import type { Device, Flow } from '@niceflow/runtime'
 import { type LoadOptions, loadFlow } from '@niceflow/runtime-node'
 import { recipeOf, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
-import { deviceOptions, type FlowFlags } from './flags.ts'
+import { deviceOptions, type FlowFlags, warnOfIdleFlag } from './flags.ts'
 import { countProgress } from './progress.ts'
 import { megabytes, number, table } from './text.ts'
 
@@ -16,6 +16,7 @@ export async function withFlow<T>(
   use: (flow: Flow) => Promise<T>,
 ): Promise<T> {
   const flow = await loadFlow(bundle, { ...deviceOptions(device), ...(dtype && { dtype }), ...(graphs && { graphs }) })
+  warnOfIdleFlag(device, flow.device)
   try {
     return await use(flow)
   } finally {

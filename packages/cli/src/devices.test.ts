@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { probeDevices } from '@niceflow/runtime-node'
 import { afterAll, expect, test } from 'vitest'
-import { answer, niceflow, tinyModel, workspace } from './niceflow.fixture.ts'
+import { answer, niceflow, type Outcome, tinyModel, workspace } from './niceflow.fixture.ts'
 
 const { path, remove } = workspace()
 afterAll(remove)
@@ -23,3 +23,14 @@ for (const { device, usable, reason, remedy } of await probeDevices()) {
     })
   }
 }
+
+test('a flag of cuda is warned of, once, where auto comes to another device', async () => {
+  // In sight of no CUDA GPU.
+  const env = { CUDA_VISIBLE_DEVICES: '-1' }
+  const warned = ({ stderr }: Outcome): string[] => stderr.split('\n').filter((line) => line.startsWith('warning: --'))
+  const warning = (flag: string): string => `warning: ${flag} does nothing on cpu, which auto came to; --device cuda says why not cuda`
+  const trained = await niceflow(['train', ...tinyModel, '--max-iter', '1', '--sample-size', '0', '--out', path('auto'), '--tf32'], { env })
+  expect(warned(trained), trained.stderr).toEqual([warning('--tf32')])
+  const exported = await niceflow(['export', path('auto'), '--out', path('bundle'), '--dtype', 'fp32,q8', '--device-id', '3'], { env })
+  expect(warned(exported), exported.stderr).toEqual([warning('--device-id')])
+})

@@ -1,7 +1,9 @@
 import { InvalidValueError, type StorageType, storageTypes } from '@niceflow/core'
+import type { Device } from '@niceflow/runtime'
 import type { NodeDevice } from '@niceflow/runtime-node'
 import { type EngineOptions, engineOptions } from '@niceflow/trainer'
 import type { Argv } from 'yargs'
+import { warnOnce } from './progress.ts'
 
 /** Reads a flag's number; with `least`, an integer from there on. */
 export function numberFlag(flag: string, least?: number): (value: unknown) => number {
@@ -60,11 +62,24 @@ export function deviceFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DeviceFlags
     .check(cudaAlone) as unknown as Argv<Flags & DeviceFlags>
 }
 
-/** Flags that no device but cuda has are refused with another, which would else take no notice of them. */
-function cudaAlone({ device, ...flags }: Readonly<Record<string, unknown>>): true {
-  const given = ['device-id', 'tf32'].find((flag) => flags[flag] !== undefined && flags[flag] !== false)
-  if (given === undefined || device === 'auto' || device === 'cuda') return true
-  throw new InvalidValueError({ what: `--${given}`, expected: '--device cuda, which alone takes it', got: device, usage: true })
+/** A flag that no device but cuda has, where one is given. */
+function cudaFlag({ deviceId, tf32 }: Readonly<Record<string, unknown>>): string | undefined {
+  if (deviceId !== undefined) return '--device-id'
+  return tf32 ? '--tf32' : undefined
+}
+
+/** Another device would take no notice of them. */
+function cudaAlone(flags: Readonly<Record<string, unknown>>): true {
+  const given = cudaFlag(flags)
+  if (given === undefined || flags.device === 'auto' || flags.device === 'cuda') return true
+  throw new InvalidValueError({ what: given, expected: '--device cuda, which alone takes it', got: flags.device, usage: true })
+}
+
+/** Says that a flag does nothing on the device that `auto` came to. */
+export function warnOfIdleFlag(flags: DeviceFlags, device: Device): void {
+  const given = cudaFlag(flags)
+  if (given !== undefined && device !== 'cuda')
+    warnOnce(`${given} does nothing on ${device}, which auto came to; --device cuda says why not cuda`)
 }
 
 /** The flags as the runtimes take them. */

@@ -5,6 +5,7 @@ import { constants } from 'node:os'
 import { NiceflowError } from '@niceflow/core'
 import { engineEnvironment } from '@niceflow/runtime-node'
 import yargs, { type Argv } from 'yargs'
+import { Parser } from 'yargs/helpers'
 import type { Command } from './command.ts'
 
 type Entry = {
@@ -88,7 +89,7 @@ const commands: readonly Entry[] = [
  * when a process starts, so it may take another one.
  */
 export async function launch(argv: readonly string[]): Promise<void> {
-  const env = engineEnvironment('onnxruntime', { tf32: argv.includes('--tf32') })
+  const env = engineEnvironment('onnxruntime', { tf32: asksForTf32(argv) })
   if (!env || Object.keys(env).length === 0) return main(argv)
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...argv], {
     stdio: 'inherit',
@@ -102,6 +103,11 @@ export async function launch(argv: readonly string[]): Promise<void> {
   }
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
   process.exitCode = code ?? 128 + constants.signals[signal!]
+}
+
+/** Whether a command line has the flag, in any of the forms that yargs takes: the environment comes before the command reads its flags. */
+export function asksForTf32(argv: readonly string[]): boolean {
+  return [Parser([...argv], { boolean: ['tf32'] }).tf32].flat().at(-1) === true
 }
 
 /**

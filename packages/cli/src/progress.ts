@@ -14,6 +14,15 @@ export function warn(message: string): void {
   note(`warning: ${message}`)
 }
 
+const warned = new Set<string>()
+
+/** The same, once in a process: what comes up again with every bundle that is opened. */
+export function warnOnce(message: string): void {
+  if (warned.has(message)) return
+  warned.add(message)
+  warn(message)
+}
+
 type Bar = { readonly update: (done: number, total: number, text: string) => void; readonly stop: () => void }
 
 /** One bar on the terminal; nothing where there is none. It is all text: there is no colour to turn off. */

@@ -236,7 +236,7 @@ test('doctor says what this machine has, proves each device by numbers, and for 
     devices: Report[]
     training: Report[]
     packages: Record<string, string>
-    libraries: { name: string; path?: string }[]
+    libraries: { engine: string; name: string; path?: string }[]
     browsers: { path: string }[]
   }>(['doctor'])
   expect(node).toBe(process.versions.node)
@@ -248,6 +248,6 @@ test('doctor says what this machine has, proves each device by numbers, and for 
   expect(devices[0]).toEqual({ device: 'cpu', usable: true })
   expect(training[0]).toMatchObject({ engine: 'onnxruntime', device: 'cpu', usable: true })
   for (const { usable, reason, remedy } of [...devices, ...training]) expect(usable || (reason && remedy)).toBeTruthy()
-  expect(Object.keys(packages)).toContain('onnxruntime-node')
+  expect(Object.keys(packages)).toEqual(expect.arrayContaining(['onnxruntime-node', '@tensorflow/tfjs-node-gpu']))
   for (const { path } of [...libraries, ...browsers]) expect(path === undefined || existsSync(path)).toBe(true)
 })

@@ -9,7 +9,7 @@ const MiB = 2 ** 20
 const size = { ...paperMnist, dim: 256, couplings: 2, hiddenLayers: 1, hiddenDim: 512 } as const
 const batch = 2
 /** What allocators and the garbage collector hold one time and not another; a state kept by each run would be several times as much. */
-const growthTolerance = 32 * MiB
+export const growthTolerance = 32 * MiB
 
 type Length = { readonly steps: number; readonly stepsPerRun: number }
 

@@ -4,7 +4,7 @@ import type { DeviceTensor, ResidentSession } from '@niceflow/runtime'
 import { openResidentSession, openSession } from '@niceflow/runtime-node'
 import { expect, it } from 'vitest'
 import { engineLaws, largest, problem } from './laws.fixture.ts'
-import { memoryLaw } from './memory.fixture.ts'
+import { growthTolerance, memoryLaw } from './memory.fixture.ts'
 import { onnxRuntimeEngine } from './onnxruntime.ts'
 import { type OpenResidentSession, residentEngine } from './resident.ts'
 
@@ -12,26 +12,77 @@ const webgpu: OpenResidentSession = (model, resident) => openResidentSession(mod
 
 engineLaws('webgpu', (model) => residentEngine(model, webgpu))
 
-/** Fewer than on the CPU, which takes them a hundred times as fast. */
+/** With a state of megabytes, so few that a state kept would show; software takes a step a hundred times as slowly as the CPU. */
 memoryLaw('webgpu', (model) => residentEngine(model, webgpu), { steps: 40, stepsPerRun: 1 })
+
+/** The same sessions, whose runs are heard of: what goes in and what comes out. */
+function heard(
+  open: OpenResidentSession,
+  onRun: (feeds: Values, answers: Awaited<ReturnType<ResidentSession['runResident']>>) => void,
+): OpenResidentSession {
+  return async (graph, resident) => {
+    const session = await open(graph, resident)
+    const runResident: ResidentSession['runResident'] = async (feeds) => {
+      const answers = await session.runResident(feeds)
+      onRun(feeds, answers)
+      return answers
+    }
+    return { ...session, inputNames: session.inputNames, dispose: () => session.dispose(), runResident }
+  }
+}
+
+type Values = Readonly<Record<string, Tensor | DeviceTensor>>
+
+it('holds as many tensors of the device, and as much memory, after 2,000 steps as before, and none when it is disposed', async () => {
+  const [steps, stepsPerRun] = [2000, 20]
+  const live = new Set<DeviceTensor>()
+  const { model, start, x } = await problem({ ...paperMnist, dim: 2, couplings: 2, hiddenLayers: 1, hiddenDim: 2 }, [stepsPerRun, 2])
+  const engine = await residentEngine(
+    model,
+    heard(webgpu, (_, { resident }) => {
+      for (const tensor of Object.values(resident)) {
+        live.add(tensor)
+        const dispose = tensor.dispose
+        // Its handle is the session's: one around it would be another tensor.
+        Object.assign(tensor, {
+          dispose: () => {
+            live.delete(tensor)
+            dispose()
+          },
+        })
+      }
+    }),
+  )
+  await engine.load(start)
+  const run = { x, learningRates: new Float64Array(stepsPerRun).fill(1e-4) }
+  const counts: number[] = []
+  const resident: number[] = []
+  for (let done = 0; done < steps; done += stepsPerRun) {
+    await engine.train(run)
+    counts.push(live.size)
+    resident.push(process.memoryUsage.rss())
+  }
+  expect(new Set(counts)).toEqual(new Set([Object.keys(start.arrays).length]))
+  const half = resident.length / 2
+  expect(Math.max(...resident.slice(half)) - Math.max(...resident.slice(0, half))).toBeLessThan(growthTolerance)
+  await engine.dispose()
+  expect(live.size).toBe(0)
+}, 180_000)
 
 it('moves the batch and numbers for each step and no more, whatever the size of the model', async () => {
   const moved = async (hiddenDim: number): Promise<number> => {
     let bytes = 0
-    const count = (values: Readonly<Record<string, Tensor | DeviceTensor>>): void => {
+    const count = (values: Values): void => {
       for (const value of Object.values(values)) if ('data' in value) bytes += value.data.byteLength
     }
     const { model, start, x } = await problem({ ...paperMnist, dim: 8, hiddenLayers: 1, hiddenDim }, [4, 2])
-    const engine = await residentEngine(model, async (graph, resident) => {
-      const session = await webgpu(graph, resident)
-      const runResident: ResidentSession['runResident'] = async (feeds) => {
-        const answers = await session.runResident(feeds)
+    const engine = await residentEngine(
+      model,
+      heard(webgpu, (feeds, { values }) => {
         count(feeds)
-        count(answers.values)
-        return answers
-      }
-      return { ...session, inputNames: session.inputNames, dispose: () => session.dispose(), runResident }
-    })
+        count(values)
+      }),
+    )
     await engine.load(start)
     await engine.train({ x: rows(x, 0, 1), learningRates: [1e-3] })
     bytes = 0

@@ -17,6 +17,8 @@ function librariesFolder(): string {
 /** What gets the CUDA provider and the libraries that it needs. */
 const setup = 'run niceflow setup gpu (in a checkout, npm run setup:gpu)'
 
+const nvidiaDriver = 'apt install nvidia-driver (on Ubuntu: ubuntu-drivers install); a container needs the GPU handed in (--gpus all)'
+
 const cudaProvider = 'libonnxruntime_providers_cuda.so'
 
 /** @throws DeviceUnavailableError where the installed onnxruntime-node cannot have the device, which it would else report obscurely */
@@ -39,6 +41,9 @@ export async function assertInstalled(device: Device): Promise<void> {
   }
 }
 
+/** What gets Vulkan for the GPUs of AMD and Intel, and in software; NVIDIA's driver has its own, and needs the loader. */
+const vulkan = 'apt install libvulkan1 mesa-vulkan-drivers (or dnf install vulkan-loader mesa-vulkan-drivers)'
+
 /** What ONNX Runtime says when a session cannot be had on a device, and what it means. Anything else is the model's fault. */
 const meanings: readonly { readonly pattern: RegExp; readonly explain: (message: string, model: string) => Obstacle }[] = [
   {
@@ -49,7 +54,7 @@ const meanings: readonly { readonly pattern: RegExp; readonly explain: (message:
     pattern: /Failed to get a WebGPU adapter/,
     explain: () => ({
       reason: 'no WebGPU adapter was found',
-      remedy: "install the GPU's driver (on Linux the Vulkan one, with libvulkan.so.1), or use device cpu",
+      remedy: `${process.platform === 'linux' ? vulkan : "update the GPU's driver"}, or use device cpu`,
     }),
   },
   { pattern: /Failed to load shared library/, explain: missingLibrary },
@@ -75,7 +80,7 @@ function missingLibrary(message: string): Obstacle {
     missing = /^(\S+): cannot open shared object file/.exec(oneLine(error))?.[1]
   }
   if (missing === 'libcuda.so.1') {
-    return { reason: 'there is no NVIDIA driver (libcuda.so.1)', remedy: 'install it; a container needs the GPU handed in (--gpus all)' }
+    return { reason: 'there is no NVIDIA driver (libcuda.so.1)', remedy: nvidiaDriver }
   }
   return {
     reason: missing === undefined ? message : `${missing} was not found`,

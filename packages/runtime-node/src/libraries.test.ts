@@ -63,10 +63,12 @@ describe('the record of an install', () => {
 })
 
 describe('the environment of an engine', () => {
-  test('puts its libraries before those that the user named, and turns TF32 off', () => {
+  const CUDA_DEVICE_ORDER = 'PCI_BUS_ID'
+
+  test('puts its libraries before those that the user named, counts GPUs as nvidia-smi does, and turns TF32 off', () => {
     const { env, record } = recorded()
     const [library] = record.libraries
-    expect(engineEnvironment('onnxruntime', { env })).toEqual({ LD_LIBRARY_PATH: library, NVIDIA_TF32_OVERRIDE: '0' })
+    expect(engineEnvironment('onnxruntime', { env })).toEqual({ LD_LIBRARY_PATH: library, CUDA_DEVICE_ORDER, NVIDIA_TF32_OVERRIDE: '0' })
     expect(engineEnvironment('onnxruntime', { env: { ...env, LD_LIBRARY_PATH: '/opt/lib' } })).toMatchObject({
       LD_LIBRARY_PATH: `${library}:/opt/lib`,
     })
@@ -83,16 +85,18 @@ describe('the environment of an engine', () => {
 
   test('names no folder where the vendor’s own script knows them', () => {
     expect(environmentOf({ engine: 'onnxruntime', libraries: [] }, { env: { LD_LIBRARY_PATH: '/opt/lib' } })).toEqual({
+      CUDA_DEVICE_ORDER,
       NVIDIA_TF32_OVERRIDE: '0',
     })
   })
 
   test('lets TensorFlow be quiet and share the GPU, unless the user says otherwise', () => {
     const engine = { engine: 'tfjs', libraries: ['/l'] } as const
-    const quiet = { TF_CPP_MIN_LOG_LEVEL: '3', TF_FORCE_GPU_ALLOW_GROWTH: 'true', NVIDIA_TF32_OVERRIDE: '0' }
+    const quiet = { CUDA_DEVICE_ORDER, TF_CPP_MIN_LOG_LEVEL: '3', TF_FORCE_GPU_ALLOW_GROWTH: 'true', NVIDIA_TF32_OVERRIDE: '0' }
     expect(environmentOf(engine, { env: {} })).toEqual({ LD_LIBRARY_PATH: '/l', ...quiet })
     expect(environmentOf(engine, { env: { TF_CPP_MIN_LOG_LEVEL: '0', NVIDIA_TF32_OVERRIDE: '1' } })).toEqual({
       LD_LIBRARY_PATH: '/l',
+      CUDA_DEVICE_ORDER,
       TF_FORCE_GPU_ALLOW_GROWTH: 'true',
     })
   })

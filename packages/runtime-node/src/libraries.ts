@@ -101,12 +101,18 @@ export function environmentOf(
 ): Record<string, string> {
   const known = env.LD_LIBRARY_PATH ? env.LD_LIBRARY_PATH.split(':') : []
   const missing = libraries.some((folder) => !known.includes(folder))
-  const defaults = { ...(tf32 ? {} : { NVIDIA_TF32_OVERRIDE: '0' }), ...(engine === 'tfjs' ? tensorflowDefaults : {}) }
+  const defaults = { ...cudaVariables({ tf32 }), ...(engine === 'tfjs' ? tensorflowDefaults : {}) }
   return {
     ...(missing ? { LD_LIBRARY_PATH: [...libraries, ...known].join(':') } : {}),
     // What the user set comes first.
     ...Object.fromEntries(Object.entries(defaults).filter(([name]) => env[name] === undefined)),
   }
+}
+
+/** What CUDA is told by its environment alone. */
+export function cudaVariables({ tf32 = false }: { readonly tf32?: boolean }): Readonly<Record<string, string>> {
+  // GPUs count as nvidia-smi counts them; CUDA's own order begins with the fastest.
+  return { CUDA_DEVICE_ORDER: 'PCI_BUS_ID', ...(tf32 ? {} : { NVIDIA_TF32_OVERRIDE: '0' }) }
 }
 
 const tensorflowDefaults = {

@@ -13,6 +13,7 @@ import {
 } from '@niceflow/runtime'
 import type * as Ort from 'onnxruntime-node'
 import { assertInstalled, deviceError } from './availability.ts'
+import { cudaVariables } from './libraries.ts'
 import { fromOrt, onDevice, oneLine, onnxruntime, toOrt } from './onnxruntime.ts'
 
 /** The devices of onnxruntime-node. */
@@ -104,8 +105,8 @@ async function openOn(
   }
   const ort = await onnxruntime()
   await assertInstalled(device)
-  // cuBLAS reads it when it starts; the environment of whoever runs the process comes first.
-  if (device === 'cuda' && !options.tf32) process.env.NVIDIA_TF32_OVERRIDE ??= '0'
+  // CUDA reads them when it starts; the environment of whoever runs the process comes first.
+  if (device === 'cuda') for (const [name, value] of Object.entries(cudaVariables(options))) process.env[name] ??= value
   const native = nativeOptions(device, options, resident)
   try {
     // The two overloads take one form each.

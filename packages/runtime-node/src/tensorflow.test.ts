@@ -1,8 +1,9 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { nativePackage } from './libraries.ts'
-import { reasonOf } from './tensorflow.ts'
+import { mendUtil, reasonOf } from './tensorflow.ts'
 
 test('the package is installed, with or without its addon', () => {
   const { folder, version } = nativePackage('tfjs')!
@@ -26,4 +27,26 @@ test.each([
   ],
 ])('%s', (message, reason) => {
   expect(reasonOf(message)).toBe(reason)
+})
+
+test('on Node 23 and newer, every function of `util` that the package calls is there', () => {
+  const dist = join(nativePackage('tfjs')!.folder, 'dist')
+  const sources = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.js') && !file.endsWith('_test.js'),
+  )
+  const called = new Set(
+    sources.flatMap((file) => [...readFileSync(join(dist, file), 'utf8').matchAll(/\(0, util_1\.(\w+)\)/g)].map(([, name]) => name!)),
+  )
+  // Node 23 dropped the tests of types (DEP0044 to DEP0059), all but this one.
+  const kept = Object.entries(createRequire(import.meta.url)('node:util') as Record<string, unknown>).filter(
+    ([name]) => name === 'isDeepStrictEqual' || !/^is[A-Z]/.test(name),
+  )
+  const util: Record<string, unknown> = Object.fromEntries(kept)
+  const missing = (): string[] => [...called].filter((name) => typeof util[name] !== 'function').sort()
+  expect(missing()).toEqual(['isArray', 'isNullOrUndefined'])
+  mendUtil(util)
+  expect(missing()).toEqual([])
+  const { isArray, isNullOrUndefined } = util as Record<string, (value: unknown) => boolean>
+  expect([[], 'a', null].map(isArray!)).toEqual([true, false, false])
+  expect([null, undefined, 0, ''].map(isNullOrUndefined!)).toEqual([true, true, false, false])
 })

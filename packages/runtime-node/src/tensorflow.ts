@@ -49,9 +49,11 @@ export function reasonOf(message: string): string {
   return `${name} does not load: ${library === undefined ? message : `${library} was not found`}`
 }
 
-/** The package calls functions of `util`, through the module's own object, that Node 23 dropped or warns of. */
-function mendUtil(): void {
-  const util = createRequire(import.meta.url)('node:util') as Record<string, unknown>
+/**
+ * The package calls functions of `util` that Node 23 dropped or warns of.
+ * @param util the module's own object, which the package calls through
+ */
+export function mendUtil(util: Record<string, unknown> = createRequire(import.meta.url)('node:util') as Record<string, unknown>): void {
   util.isNullOrUndefined = (value: unknown) => value === null || value === undefined
   util.isArray = Array.isArray
 }

@@ -2,22 +2,21 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { extname } from 'node:path'
 import type { Engine } from '@niceflow/engine'
 import { type EngineCalls, EngineError, type EngineSpec, errorOf, type Method, type Request, type Response } from './engine-calls.ts'
+import { engineVariables } from './engine-environment.ts'
 
 export type ProcessOptions = {
-  /** Variables that the engine's libraries read when its process starts. */
-  readonly env?: Readonly<Record<string, string>>
   /** Hears of the process as soon as there is one. */
   readonly onStart?: (child: ChildProcess) => void
 }
 
 /**
- * Makes an engine in a process of its own, whose environment its native libraries need, and whose end is not ours.
+ * Makes an engine in a process of its own, with the environment that its native libraries read when it starts, and whose end is not ours.
  * @throws what the engine throws; EngineError where its process ends unasked
  */
-export async function engineProcess(spec: EngineSpec, { env = {}, onStart }: ProcessOptions = {}): Promise<Engine> {
+export async function engineProcess(spec: EngineSpec, { onStart }: ProcessOptions = {}): Promise<Engine> {
   const extension = extname(import.meta.url)
   const child = fork(new URL(`./engine-host${extension}`, import.meta.url), {
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...engineVariables(spec) },
     // Sources run through tsx, which only a checkout has.
     execArgv: extension === '.ts' ? ['--conditions=@niceflow/source', '--import', import.meta.resolve('tsx')] : [],
     // Typed arrays are copied as they are; stdout is the command's answer, and no library's.

@@ -1,8 +1,9 @@
 import { InvalidValueError } from '@niceflow/core'
 import type { Engine } from '@niceflow/engine'
 import { DeviceUnavailableError } from '@niceflow/runtime'
-import { engineEnvironment, nodeDevices, readRecord } from '@niceflow/runtime-node'
+import { nodeDevices } from '@niceflow/runtime-node'
 import { type EngineName, type EngineOptions, type EngineSpec, engineDevices, engineNames } from './engine-calls.ts'
+import { engineVariables } from './engine-environment.ts'
 import { engineProcess } from './engine-process.ts'
 import { makeEngine } from './make-engine.ts'
 
@@ -67,35 +68,8 @@ export async function openEngine(wanted: Wanted): Promise<OpenedEngine> {
 
 /** Makes an engine: in this process where its libraries find all they need here, else in one of its own. */
 export async function makeSpecified(spec: EngineSpec): Promise<Engine> {
-  const { engine, device, tf32 = false } = spec
-  const env = engineEnvironment(engine, { tf32 })
-  if (engine === 'tfjs') return engineProcess(spec, { env: { ...setUp(env, device), ...tensorflowVariables(spec) } })
-  const bare = device !== 'cuda' || !env || Object.keys(env).length === 0
-  return bare ? makeEngine(spec) : engineProcess(spec, { env })
-}
-
-type Variables = Readonly<Record<string, string>>
-
-/** @throws DeviceUnavailableError where TensorFlow is not set up, or not for the device; without a process to find out */
-function setUp(env: Variables | undefined, device: EngineOptions['device']): Variables {
-  const wanted = device === 'cuda' ? 'cuda' : 'cpu'
-  if (!env) {
-    const remedy = `run niceflow setup ${wanted === 'cuda' ? 'gpu' : 'tensorflow'} (in a checkout, npm run setup:${wanted === 'cuda' ? 'gpu' : 'tensorflow'})`
-    throw new DeviceUnavailableError({ device: wanted, reason: 'TensorFlow is not set up', remedy })
-  }
-  if (wanted === 'cuda' && readRecord('tfjs')?.build === 'cpu') {
-    throw new DeviceUnavailableError({ device: wanted, reason: 'TensorFlow is set up for the CPU', remedy: 'run niceflow setup gpu' })
-  }
-  return env
-}
-
-/** What TensorFlow is told by its environment alone. */
-function tensorflowVariables({ device, deviceId, threads }: EngineSpec): Variables {
-  const visible = device === 'cpu' ? -1 : deviceId
-  return {
-    ...(visible === undefined ? {} : { CUDA_VISIBLE_DEVICES: String(visible) }),
-    ...(threads === undefined ? {} : { TF_NUM_INTRAOP_THREADS: String(threads), OMP_NUM_THREADS: String(threads) }),
-  }
+  const apart = spec.engine === 'tfjs' || Object.keys(engineVariables(spec)).length > 0
+  return apart ? engineProcess(spec) : makeEngine(spec)
 }
 
 function assertKnown(what: string, known: readonly string[], got: string): void {

@@ -2,7 +2,7 @@ import { InvalidValueError } from '@niceflow/core'
 import { describeDatasets, loadDataset } from '@niceflow/data'
 import { type Benchmark, benchmark, benchmarkParts, type Figure } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
-import { dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
+import { dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
 import { note } from '../progress.ts'
 import { type BatchScoring, benchmarkScoring } from '../scoring/benchmark.ts'
 import { megabytes, number, table } from '../text.ts'
@@ -37,6 +37,7 @@ export const benchCommand: Command = command(
     const onProgress = (what: string): void => note(`measuring ${what}`)
     const chosen = benchmarkParts.filter((part) => only.includes(part))
     const found = chosen.length > 0 ? await benchmark({ data, parts: chosen, repeats, ...deviceOptions(device), onProgress }) : undefined
+    if (found) warnOfIdleFlag(device, found.device)
     const texts = found ? [textOf(found, repeats)] : []
     if (!only.includes('batch')) return { json: { ...found }, text: texts.join('\n') }
     onProgress(`scoring ${number(images)} images from files`)

@@ -1,10 +1,11 @@
 import { describeDatasets } from '@niceflow/data'
-import { probeDevices } from '@niceflow/runtime-node'
-import { probeEngines, versions } from '@niceflow/trainer'
+import { engineEnvironment, nativePackage, nativePackages, probeDevices, readRecord } from '@niceflow/runtime-node'
+import { engineNames, probeEngines, versions } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
 import { browsers } from '../machine/browsers.ts'
 import { hardware } from '../machine/hardware.ts'
 import { libraries } from '../machine/libraries.ts'
+import { probe } from '../setup/check.ts'
 import { number } from '../text.ts'
 
 /** What is looked at: how it stands, and where it fails, what it needs. */
@@ -18,9 +19,14 @@ export const doctorCommand: Command = command(
   async () => {
     const { cpu, memory, gpus } = await hardware()
     const system = { cpu, memory, gpus, platform: `${process.platform}-${process.arch}`, node: process.versions.node }
-    const [native, packages, installed] = [await libraries(), await versions(), browsers()]
+    const [native, tensorflow, installed] = [await nativeLibraries(), await tensorflowHealth(), browsers()]
+    const packages = { ...(await versions()), ...tensorflow.versions }
     const devices = await probeDevices()
-    const training = await probeEngines()
+    const training = (await probeEngines()).map((report) =>
+      report.engine === 'tfjs' && report.device === 'cuda' && !report.usable && tensorflow.idle !== undefined
+        ? { ...report, reason: `${report.reason}: ${tensorflow.idle}` }
+        : report,
+    )
     const datasets = (await describeDatasets()).map(({ name, files, source }) => ({
       name,
       files,
@@ -55,7 +61,11 @@ export const doctorCommand: Command = command(
       gpus: gpus.map(({ model, driver, memoryMiB }) => [model, memoryMiB && `${number(memoryMiB)} MiB`, driver && `driver ${driver}`]),
       system: `${system.platform}, Node ${system.node}`,
       packages: Object.entries(packages).map((entry) => entry.join(' ')),
-      libraries: native.map(({ name, version, path }) => (path === undefined ? `no ${name}` : `${name} ${version ?? ''}`)),
+      libraries: engineNames.flatMap((engine) => {
+        const own = native.filter((library) => library.engine === engine)
+        const states = own.map(({ name, version, path }) => (path === undefined ? `no ${name}` : `${name} ${version ?? ''}`.trim()))
+        return states.length === 0 ? [] : [`${engine}: ${states.join(', ')}`]
+      }),
       browsers: installed.map(({ name }) => name),
     }
     const shown = (fact: string | readonly (string | readonly unknown[])[]): string =>
@@ -70,6 +80,25 @@ export const doctorCommand: Command = command(
     return { json: { ...system, packages, libraries: native, browsers: installed, devices, training, datasets }, text: text.join('\n') }
   },
 )
+
+/** The libraries that the process of each engine would find, where it can have one: those of one are none of the other's. */
+async function nativeLibraries() {
+  const engines = engineNames.filter((engine) => engine === 'onnxruntime' || readRecord(engine))
+  const found = engines.map(async (engine) =>
+    (await libraries(engineEnvironment(engine)?.LD_LIBRARY_PATH)).map((library) => ({ engine, ...library })),
+  )
+  return (await Promise.all(found)).flat()
+}
+
+/** Versions of TensorFlow and of what binds it, and why it leaves a GPU alone that it is set up for. */
+async function tensorflowHealth() {
+  const [found, record] = [nativePackage('tfjs'), readRecord('tfjs')]
+  const { version, idle } = record ? await probe(record) : {}
+  return {
+    versions: { ...(found && { [nativePackages.tfjs]: found.version }), ...(version !== undefined && { libtensorflow: version }) },
+    idle,
+  }
+}
 
 function gigabytes(bytes: number): string {
   return `${number(bytes / 2 ** 30, 1)} GiB`

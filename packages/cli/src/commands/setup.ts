@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { NiceflowError } from '@niceflow/core'
 import { cacheFolder, type InstallRecord, type NativeEngine } from '@niceflow/runtime-node'
 import { type Command, command } from '../command.ts'
+import { nvidiaGpus } from '../machine/gpus.ts'
 import { note } from '../progress.ts'
-import { type Health, missingLibraries, nvidiaGpus, probe } from '../setup/check.ts'
+import { type Health, missingLibraries, probe } from '../setup/check.ts'
 import { driver, withDriverStub } from '../setup/driver-stub.ts'
 import { fromPypi, fromVendor, missingWheels, packageOf, type Wanted } from '../setup/install.ts'
 import { forget, writeRecord } from '../setup/place.ts'
@@ -34,7 +35,7 @@ export const setupCommand: Command = command(
       const engines = await Promise.all(enginesOf[what].map((wanted) => planned(wanted, source, cache)))
       return { json: { what, cache, engines }, text: engines.map(planText).join('\n') }
     }
-    const gpus = await nvidiaGpus()
+    const gpus = (await nvidiaGpus()).map(({ model }) => model)
     const engines: SetUp[] = []
     const faults: unknown[] = []
     for (const wanted of enginesOf[what]) {

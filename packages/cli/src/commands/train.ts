@@ -27,7 +27,7 @@ import {
 import type { Argv } from 'yargs'
 import { drawSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { dataFlags, deviceFlags, deviceOptions, numberFlag } from '../flags.ts'
+import { dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
 import { note, trainProgress, warn } from '../progress.ts'
 import { namingFlags, presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
 import { duration, nats, number, rangeOf, shellWord } from '../text.ts'
@@ -117,8 +117,10 @@ export const trainCommand: Command = command(
     const interruption = interruptible()
     const display = trainProgress()
     const onProgress = (progress: TrainProgress): void => {
-      if (progress.kind === 'start') used = { engine: progress.engine, device: progress.device }
       display.onProgress(progress)
+      if (progress.kind !== 'start') return
+      used = { engine: progress.engine, device: progress.device }
+      warnOfIdleFlag(args, progress.device)
     }
     const { resume = false, overwrite = false, out, keep, sampleSize } = args
     const drawInto = (run: Run, picture: string): Promise<void> => leaveSamples(run, picture, sampleSize, args.threads)

@@ -1,13 +1,6 @@
 import { availableParallelism, freemem, totalmem } from 'node:os'
-import { cpu, graphics } from 'systeminformation'
-
-export type Gpu = {
-  readonly model: string
-  readonly vendor: string
-  /** The driver's version, where the system tells. */
-  readonly driver?: string
-  readonly memoryMiB?: number
-}
+import { cpu } from 'systeminformation'
+import { type Gpu, gpus } from './gpus.ts'
 
 export type Hardware = {
   /** `features` are the instruction sets that products of matrices profit from. */
@@ -34,7 +27,7 @@ const instructionSets = [
 
 /** What this machine is made of. */
 export async function hardware(): Promise<Hardware> {
-  const [processor, { controllers }] = await Promise.all([cpu(), graphics()])
+  const [processor, found] = await Promise.all([cpu(), gpus()])
   const flags = new Set(processor.flags.split(' '))
   return {
     cpu: {
@@ -43,14 +36,6 @@ export async function hardware(): Promise<Hardware> {
       features: instructionSets.filter((name) => flags.has(name)),
     },
     memory: { bytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY), free: freemem() },
-    gpus: controllers.map(({ model, name, vendor, driverVersion, memoryTotal, vram }) => {
-      const memory = memoryTotal ?? vram
-      return {
-        model: name ?? model,
-        vendor,
-        ...(driverVersion ? { driver: driverVersion } : {}),
-        ...(memory ? { memoryMiB: memory } : {}),
-      }
-    }),
+    gpus: found,
   }
 }

@@ -16,10 +16,13 @@ const wanted: readonly { readonly name: string; readonly what: string }[] = [
   { name: 'libvulkan.so', what: 'Vulkan, which WebGPU uses' },
 ]
 
-/** The libraries that GPUs need, and which of them the loader finds: in LD_LIBRARY_PATH first, then in its own list. Linux only. */
-export async function libraries(): Promise<Library[]> {
+/**
+ * The libraries that GPUs need, and which of them the loader finds: in the folders of a path first, then in its own list. Linux only.
+ * @param searched folders, as LD_LIBRARY_PATH has them
+ */
+export async function libraries(searched = process.env.LD_LIBRARY_PATH ?? ''): Promise<Library[]> {
   if (process.platform !== 'linux') return []
-  const folders = (process.env.LD_LIBRARY_PATH ?? '').split(delimiter).filter(Boolean)
+  const folders = searched.split(delimiter).filter(Boolean)
   const own = await Promise.all(folders.map(async (folder) => (await readdir(folder).catch(() => [])).map((file) => join(folder, file))))
   const known = [...own.flat(), ...(await loaderPaths())]
   return wanted.map(({ name, what }) => {

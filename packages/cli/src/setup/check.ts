@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { environmentOf, type InstallRecord } from '@niceflow/runtime-node'
 import { run } from './process.ts'
@@ -76,18 +76,4 @@ export async function missingLibraries(record: InstallRecord): Promise<string[]>
 /** The libraries that `ldd` did not find. */
 export function notFound(report: string): string[] {
   return [...report.matchAll(/^\s*(\S+) => not found$/gm)].map(([, name]) => name!)
-}
-
-/** Where the driver lists its GPUs, a folder each. */
-const driverFolder = '/proc/driver/nvidia/gpus'
-
-/** The names of the NVIDIA GPUs of this machine, as the driver tells them. */
-export async function nvidiaGpus(): Promise<string[]> {
-  const asked = ['--query-gpu=name', '--format=csv,noheader']
-  const { code, stdout } = await run('nvidia-smi', asked, { signal: AbortSignal.timeout(patience) })
-  if (code === 0) return stdout.split('\n').flatMap((line) => line.trim() || [])
-  // A container may have the driver without that program.
-  const folders = await readdir(driverFolder).catch(() => [])
-  const facts = await Promise.all(folders.map((name) => readFile(join(driverFolder, name, 'information'), 'utf8').catch(() => '')))
-  return facts.map((text) => /^Model:\s*(.+)$/m.exec(text)?.[1] ?? 'an NVIDIA GPU')
 }
