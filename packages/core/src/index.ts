@@ -1,5 +1,8 @@
+export * from './calibration.ts'
 export * from './dequantize.ts'
+export { type Quantiles, quantilesOf, shareBelow } from './distribution.ts'
 export * from './error.ts'
+export * from './example-scores.ts'
 export * from './likelihood.ts'
 export * from './manifest.ts'
 export * from './quantile.ts'

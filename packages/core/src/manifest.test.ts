@@ -29,7 +29,14 @@ const manifest = {
     logLikelihood: { mean: 1980.5, standardError: 1.5 },
     bitsPerDim: 4.356,
   },
-  calibration: { split: 'validation', examples: 10_000, quantiles: [[0.5, 1990]] },
+  calibration: {
+    split: 'validation',
+    examples: 10_000,
+    quantiles: [
+      [0, 1200],
+      [1, 2700],
+    ],
+  },
 } as const satisfies Manifest
 
 /** The manifest with the field at `path` set to `value` (taken out for undefined). */

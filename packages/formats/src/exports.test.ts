@@ -4,6 +4,8 @@ import * as formats from './index.ts'
 it('exports readers and writers, and the error that they raise', () => {
   expect(Object.keys(formats).sort()).toEqual([
     'InvalidFileError',
+    'codeSizes',
+    'losslessBits',
     'readIdx',
     'readNpy',
     'readPng',

@@ -1,24 +1,15 @@
-import { NiceflowError } from '@niceflow/core'
-import type { Flow, Score } from '@niceflow/runtime'
-import { shareBelow } from '@niceflow/trainer'
+import { type ExampleScores, exampleScores, type Judge, judgeBy, NiceflowError } from '@niceflow/core'
+import { codeSizes } from '@niceflow/formats'
+import type { Flow } from '@niceflow/runtime'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { readExamples, type Stretch } from '../examples.ts'
 import { flowFlags, numberFlag } from '../flags.ts'
+import { warn } from '../progress.ts'
 import { nats, rangeOf, table } from '../text.ts'
 
-/** What is known of an example. */
-type ScoredExample = {
-  readonly index: number
-  readonly file: string
-  readonly row: number
-  /** Nats on the model's data range. */
-  readonly logLikelihood: number
-  /** Null where the model's data are not pixels. */
-  readonly bitsPerDim: number | null
-  /** The share of held-out examples that score less, in percent; null for a bundle without calibration. */
-  readonly percentile: number | null
-}
+/** What is known of an example, and where it came from. */
+type ScoredExample = { readonly index: number; readonly file: string; readonly row: number } & ExampleScores
 
 export const scoreCommand: Command = command(
   (yargs) =>
@@ -37,51 +28,92 @@ export const scoreCommand: Command = command(
         describe: 'Dequantisation draws averaged for each example of pixels',
       })
       .option('seed', { default: 0, requiresArg: true, coerce: numberFlag('seed', 0), describe: 'Of the draws' })
+      .option('false-positive-rate', {
+        requiresArg: true,
+        coerce: numberFlag('false-positive-rate'),
+        describe: 'The share of ordinary examples that may be called outliers',
+        defaultDescription: '0.05',
+      })
       .example('$0 score out/mnist digit.png', 'one image')
-      .example('$0 score out/mnist scans/ more.npy --draws 8 --json', 'many, as JSON'),
-  async ({ bundle, files, draws, seed, ...device }) =>
+      .example('$0 score out/mnist scans/ more.npy --draws 8 --json', 'many, as JSON')
+      .example('$0 score out/mnist scans/ --false-positive-rate 0.01', 'calling fewer of them outliers'),
+  async ({ bundle, files, draws, seed, falsePositiveRate, ...device }) =>
     withFlow(bundle, device, async (flow) => {
+      const judge = judgeOf(flow, falsePositiveRate)
       const examples: ScoredExample[] = []
       for await (const stretch of readExamples(files, flow.manifest.model)) {
-        examples.push(...(await scored(flow, stretch, examples.length, { draws, seed })))
+        examples.push(...(await scored(flow, judge, stretch, examples.length, { draws, seed })))
       }
       const { dataRange: range } = flow.manifest.model
-      const heading = ['file', 'index', 'nats', 'bits/dim', 'percentile']
-      const rows = examples.map(({ file, row, index, logLikelihood, bitsPerDim, percentile }) => [
-        row > 0 || examples[index + 1]?.file === file ? `${file}[${row}]` : file,
-        String(index),
-        nats(logLikelihood),
-        bitsPerDim?.toFixed(3) ?? '-',
-        percentile?.toFixed(1) ?? '-',
-      ])
+      const { recommended = null, threshold = null, falsePositiveRate: rate = null } = judge ?? {}
       return {
-        json: { bundle, range, draws, seed, dtype: flow.dtype, device: flow.device, examples },
-        text: `${table([heading, ...rows])}\nlog-likelihood in nats on ${rangeOf(range)}`,
+        json: {
+          bundle,
+          range,
+          draws,
+          seed,
+          dtype: flow.dtype,
+          device: flow.device,
+          recommended,
+          falsePositiveRate: rate,
+          threshold,
+          examples,
+        },
+        text: `${scoreTable(examples)}\n${legend(flow, judge)}`,
       }
     }),
 )
 
+/** The judge that a bundle's calibration makes; none without one. */
+function judgeOf({ manifest: { calibration, model, name } }: Flow, falsePositiveRate: number | undefined): Judge | null {
+  if (calibration) return judgeBy(calibration, model, falsePositiveRate)
+  const missing = `bundle ${name} has no calibration: no percentiles, p-values and verdicts`
+  if (falsePositiveRate === undefined) warn(missing)
+  else throw new NiceflowError(missing, { remedy: 'score without --false-positive-rate', usage: true })
+  return null
+}
+
+/** A row an example; p-values under the names of their scores. */
+function scoreTable(examples: readonly ScoredExample[]): string {
+  const heading = ['file', 'index', 'nats', '±', 'bits/dim', 'percentile', 'typicality p', 'excess bits', 'excess p', 'rarity p', 'verdict']
+  const p = (value: number | undefined): string => value?.toPrecision(2) ?? '-'
+  const rows = examples.map(({ file, row, index, logLikelihood, standardError, bitsPerDim, percentile, scores, outlier }) => [
+    row > 0 || examples[index + 1]?.file === file ? `${file}[${row}]` : file,
+    String(index),
+    nats(logLikelihood),
+    nats(standardError),
+    bitsPerDim?.toFixed(3) ?? '-',
+    percentile?.toFixed(1) ?? '-',
+    p(scores?.typicality?.pValue),
+    scores?.excess?.score.toFixed(0) ?? '-',
+    p(scores?.excess?.pValue),
+    p(scores?.rarity?.pValue),
+    outlier === null ? '-' : outlier ? 'outlier' : 'typical',
+  ])
+  return table([heading, ...rows], [10])
+}
+
+function legend({ manifest: { model } }: Flow, judge: Judge | null): string {
+  const unit = `log-likelihood in nats on ${rangeOf(model.dataRange)}`
+  return judge ? `${unit}; outlier: p of ${judge.recommended} is at most ${judge.falsePositiveRate}` : unit
+}
+
 /** Draws are keyed by an example's index in the whole request. */
 async function scored(
   flow: Flow,
+  judge: Judge | null,
   { x, origins }: Stretch,
   firstIndex: number,
   { draws, seed }: { draws: number; seed: number },
 ): Promise<ScoredExample[]> {
-  const { calibration, model } = flow.manifest
+  const { model } = flow.manifest
   const options = { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex }
-  const { logLikelihood, bitsPerDim }: Score = await flow.score(x, options).catch((error: unknown) => {
+  const { logLikelihood, standardError } = await flow.score(x, options).catch((error: unknown) => {
     if (!NiceflowError.is(error)) throw error
     const files = [...new Set(origins.map(({ file }) => file))]
     const whose = files.length === 1 ? files[0] : `${files[0]} … ${files.at(-1)}`
     throw new NiceflowError(`${whose}: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
   })
-  return origins.map(({ file, row }, i) => ({
-    index: firstIndex + i,
-    file,
-    row,
-    logLikelihood: logLikelihood[i]!,
-    bitsPerDim: model.pixels ? bitsPerDim[i]! : null,
-    percentile: calibration && 100 * shareBelow(calibration, logLikelihood[i]!),
-  }))
+  const scores = exampleScores({ logLikelihood, standardError, compressedBits: codeSizes(x, model) }, model, judge)
+  return scores.map((example, i) => ({ index: firstIndex + i, ...origins[i]!, ...example }))
 }
