@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import { InvalidValueError, quantizePixels, rows, type ScoreName, scoreNames } from '@niceflow/core'
 import { writePng } from '@niceflow/formats'
-import { histogram, imageGrid, stacked } from '@niceflow/report'
+import { type Histogram, histograms, imageGrid } from '@niceflow/report'
 import type { Flow } from '@niceflow/runtime'
 import { writeAtomic } from '@niceflow/trainer'
 import type { Outliers } from './ood.ts'
@@ -54,12 +54,12 @@ export async function writePictures(
 
 function scoresPicture(name: string, { known, others }: Outliers): string {
   const sets = [known, ...others]
-  const charts = scoreNames.flatMap((score) => {
+  const charts = scoreNames.flatMap((score): Histogram[] => {
     if (!known.scores[score]) return []
     const samples = sets.map((set) => ({ name: set.name, values: set.scores[score]! }))
-    return [histogram({ title: `${name}: ${score}`, xLabel: inWords[score], samples })]
+    return [{ title: `${name}: ${score}`, xLabel: inWords[score], samples }]
   })
-  return stacked(charts)
+  return histograms(`Scores of ${name} over ${sets.map((set) => set.name).join(', ')}`, charts)
 }
 
 /** A row of images for each set, the known ones first. */

@@ -1,6 +1,6 @@
 import { DOMParser } from '@xmldom/xmldom'
 import { expect, test } from 'vitest'
-import { histogram, stacked } from './histogram.ts'
+import { type Histogram, histogram, histograms } from './histogram.ts'
 
 const spread = (from: number, to: number): number[] => Array.from({ length: 600 }, (_, i) => from + ((to - from) * (i + 0.5)) / 600)
 const parse = (svg: string) => new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement!
@@ -17,15 +17,15 @@ function heights(svg: string, line: number): number[] {
   return [...path.d.matchAll(/[ML,]?(-?[\d.]+),(-?[\d.]+)/g)].map(([, , y]) => bottom - Number(y))
 }
 
-const chart = (other: number[]): string =>
-  histogram({
-    title: 'nats',
-    xLabel: 'nats',
-    samples: [
-      { name: 'known', values: spread(0, 1) },
-      { name: 'other', values: other },
-    ],
-  })
+const data = (other: number[]): Histogram => ({
+  title: 'nats',
+  xLabel: 'nats',
+  samples: [
+    { name: 'known', values: spread(0, 1) },
+    { name: 'other', values: other },
+  ],
+})
+const chart = (other: number[]): string => histogram(data(other))
 
 test('the axis is the first sample’s: it fills the middle third evenly', () => {
   const known = heights(chart(spread(0, 1)), 0)
@@ -49,8 +49,9 @@ test('a sample that is empty or not of numbers is refused by name', () => {
 })
 
 test('charts stand below one another in one picture', () => {
-  const svg = parse(stacked([chart([0.5]), chart([0.5])]))
+  const svg = parse(histograms('a & b', [data([0.5]), data([0.5])]))
   expect(svg.getAttribute('height')).toBe('520')
+  expect(svg.getElementsByTagName('title')[0]!.textContent).toBe('a & b')
   const inner = [...svg.getElementsByTagName('svg')].filter((one) => one.getAttribute('class') === 'niceflow-chart')
   expect(inner.map((one) => one.getAttribute('y'))).toEqual(['0', '260'])
 })

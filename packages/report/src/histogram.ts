@@ -2,6 +2,7 @@ import { InvalidValueError } from '@niceflow/core'
 import { quantile } from 'd3-array'
 import { lineChart } from './chart.ts'
 import type { Point } from './chart-data.ts'
+import { markup, raw } from './markup.ts'
 
 /** Numbers of one kind, to be compared with those of others. */
 export type Sample = { readonly name: string; readonly values: ArrayLike<number> }
@@ -16,13 +17,15 @@ export type Histogram = {
 }
 
 const bins = 60
+/** The size of a chart where none is given, in CSS pixels. */
+const size = { width: 720, height: 260 }
 
 /**
  * Draws the distributions of samples over one another, as shares of each in equal bins. The axis spans the inner 98 % of the first sample
  * and as much again on either side; what lies beyond is counted in the outermost bins. Its height is that of the first sample and half as much.
  * @throws InvalidValueError for a sample without values, or with one that is not finite
  */
-export function histogram({ title, xLabel, samples, width = 720, height = 260 }: Histogram): string {
+export function histogram({ title, xLabel, samples, width = size.width, height = size.height }: Histogram): string {
   for (const { name, values } of samples) {
     const odd = Array.from(values).find((value) => !Number.isFinite(value))
     if (values.length === 0 || odd !== undefined) {
@@ -49,12 +52,12 @@ export function histogram({ title, xLabel, samples, width = 720, height = 260 }:
   })
 }
 
-/** Charts below one another, as one SVG. */
-export function stacked(
-  charts: readonly string[],
-  { width = 720, height = 260 }: { readonly width?: number; readonly height?: number } = {},
-): string {
-  const placed = charts.map((chart, i) => chart.replace('<svg ', `<svg y="${i * height}" `))
-  const total = height * charts.length
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${total}" width="${width}" height="${total}">\n${placed.join('')}</svg>\n`
+/** Histograms below one another, as one SVG that names itself to screen readers. */
+export function histograms(title: string, charts: readonly Histogram[]): string {
+  const height = size.height * charts.length
+  const placed = charts.map((chart, i) => histogram({ ...chart, ...size }).replace('<svg ', `<svg y="${i * size.height}" `))
+  return markup`<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 ${size.width} ${height}" width="${size.width}" height="${height}">
+<title>${title}</title>
+${placed.map(raw)}</svg>
+`.markup
 }
