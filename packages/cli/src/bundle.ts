@@ -1,5 +1,5 @@
 import { type Manifest, type StorageType, type Tensor, tensor } from '@niceflow/core'
-import { catalogue, type Dataset, dequantize, loadDataset, type SplitName } from '@niceflow/data'
+import { type Dataset, dequantize, findEntry, loadDataset, type SplitName } from '@niceflow/data'
 import { writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
 import type { Device, Flow } from '@niceflow/runtime'
@@ -34,7 +34,7 @@ export async function drawSamples(flow: Flow, count = 64): Promise<Uint8Array | 
 
 /** The dataset that a model was trained on; undefined where the catalogue does not have it, as for a caller's own arrays. */
 export async function ownDataset(name: string, dir: string | undefined): Promise<Dataset | undefined> {
-  return Object.hasOwn(catalogue, name) ? loadDataset(name, { dir }) : undefined
+  return findEntry(name) && loadDataset(name, { dir })
 }
 
 /** The split that a model was not fitted to: what its run held out, else the test split. */

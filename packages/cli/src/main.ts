@@ -27,12 +27,13 @@ const commands: readonly Entry[] = [
   },
   {
     usage: 'eval <bundle>',
-    about: 'Measure the log-likelihood of a dataset',
+    about: 'Measure the log-likelihood of a dataset, and what the scores tell from it',
+    lists: ['ood'],
     load: async () => (await import('./commands/eval.ts')).evalCommand,
   },
   {
     usage: 'score <bundle> <files..>',
-    about: 'Log-likelihood, bits per dimension and percentile of examples',
+    about: 'Log-likelihood, typicality and complexity of examples, and which are outliers',
     load: async () => (await import('./commands/score.ts')).scoreCommand,
   },
   { usage: 'sample <bundle>', about: 'Draw examples from a model', load: async () => (await import('./commands/sample.ts')).sampleCommand },

@@ -1,5 +1,5 @@
 import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
-import { catalogue } from '@niceflow/data'
+import { findEntry } from '@niceflow/data'
 import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
 import { presets, type Recipe, recipeOf } from '@niceflow/trainer'
 import { storageRows } from './bundle.ts'
@@ -19,10 +19,11 @@ export function flowInWords(config: FlowConfig): string {
 /** The command that fits the model of a bundle again; for a caller's own array there is none. */
 export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
   const { dataset, trainingExamples } = manifest.provenance
-  if (!Object.hasOwn(catalogue, dataset)) return undefined
+  const entry = findEntry(dataset)
+  if (!entry) return undefined
   const recipe = recipeOf(manifest)
   const count = trainingExamples + recipe.training.validation
-  const limit = count < catalogue[dataset]!.figures.train ? [`--limit=${count}`] : []
+  const limit = count < entry.figures.train ? [`--limit=${count}`] : []
   return trainCommandLine(recipe, [`--dataset=${dataset}`, `--out=${out}`, ...limit])
 }
 
@@ -37,7 +38,8 @@ export function modelCard(manifest: Manifest): string {
     training.validation > 0
       ? `chosen on ${number(training.validation)} more that were held out`
       : 'none held out: the last epoch, not the best of some'
-  const licence = Object.hasOwn(catalogue, provenance.dataset) ? ` Licence of the data: ${catalogue[provenance.dataset]!.licence}.` : ''
+  const entry = findEntry(provenance.dataset)
+  const licence = entry ? ` Licence of the data: ${entry.licence}.` : ''
   return `# ${name}
 
 A normalizing flow of the family of NICE (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
@@ -82,7 +84,7 @@ ${again === undefined ? '' : `\nFitted by \`${again}\`.\n`}
 ## Limits
 
 - A high likelihood does not make an example typical, and models of this family give simple data of other kinds high likelihoods. Compare with
-  held-out examples on both sides (the percentile that \`score\` prints) rather than with a threshold.
+  held-out examples, on both sides and of the same complexity (the p-values that \`score\` prints), rather than with a threshold of nats.
 - Likelihoods are comparable between models of the same data on the same data range only.
 - It knows nothing that its training data do not show; samples may resemble training examples.
 `

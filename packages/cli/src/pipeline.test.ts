@@ -1,7 +1,7 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { type Manifest, parseManifest, type Tensor, tensor } from '@niceflow/core'
+import { type Calibration, type Manifest, parseManifest, type Tensor, tensor } from '@niceflow/core'
 import { readNpy, readPng, writeNpy, writePng } from '@niceflow/formats'
 import { readRun } from '@niceflow/trainer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -17,7 +17,7 @@ const testImages = join(mnist, 't10k-images-idx3-ubyte')
 const threads = ['--threads', '1']
 const manifestOf = (bundle: string): Manifest => parseManifest(readFileSync(path(bundle, 'flow.json'), 'utf8'), bundle)
 
-let exported: { files: Record<string, unknown>; calibration: { split: string; examples: number }; verification: Record<string, unknown> }
+let exported: { files: Record<string, unknown>; calibration: Calibration; verification: Record<string, unknown> }
 beforeAll(async () => {
   await answer(['train', ...tinyModel, '--out', path('run')])
   exported = await answer(['export', path('run'), '--out', path('digits'), ...threads])
@@ -39,6 +39,8 @@ test('a bundle is exported with its card, its samples, its calibration and its p
     calibration: { split: 'validation', examples: 400 },
     verification: { examples: 32, on: 'validation examples of mnist' },
   })
+  expect(exported.calibration.bySize!.rarity.length).toBe(exported.calibration.quantiles.length)
+  expect(exported.calibration).toEqual(manifestOf('digits').calibration)
   expect(exported.files).toEqual(manifestOf('digits').files)
   // The grid of the report: 8 x 8 images of 28 x 28, doubled, with lines of 2.
   expect(readPng(readFileSync(path('digits', 'samples.png')), 'samples.png')).toMatchObject({ width: 8 * 58 + 2, height: 8 * 58 + 2 })
@@ -110,10 +112,96 @@ test('score tells the log-likelihood, bits and percentile of every example of fi
   expect(Math.abs(percentiles[5000]! - 50)).toBeLessThan(10)
 
   const { stdout } = await niceflowHere(words)
-  expect(stdout).toMatch(/^file +index +nats +bits\/dim +percentile\n/)
+  expect(stdout).toMatch(/^file +index +nats +± +bits\/dim +percentile +typicality p +excess bits +excess p +rarity p +verdict\n/)
   expect(stdout).toContain(`${path('digits.npy')}[1] `)
+  expect(stdout).toMatch(/log-likelihood in nats on \[0, 1\]; outlier: p of rarity is at most 0\.05\n$/)
   const drawn = await answer<Scored>([...words, '--draws', '4'], niceflowHere)
   expect(drawn.examples[0]!.logLikelihood).not.toBe(examples[0]!.logLikelihood)
+})
+
+test('score calls as many examples outliers as it is told that it may, and those that are', async () => {
+  type Judged = {
+    recommended: string
+    falsePositiveRate: number
+    threshold: number
+    examples: { standardError: number | null; outlier: boolean; scores: Record<string, { score: number; pValue: number }> }[]
+  }
+  const judged = (...words: string[]): Promise<Judged> => answer<Judged>(['score', path('digits'), ...words, ...threads], niceflowHere)
+  const { examples, ...rest } = await judged(testImages, '--false-positive-rate', '0.1')
+  expect(rest).toMatchObject({ recommended: 'rarity', falsePositiveRate: 0.1 })
+  expect(Object.keys(examples[0]!.scores)).toEqual(['logLikelihood', 'typicality', 'excess', 'rarity'])
+  expect(examples.every(({ outlier, scores }) => outlier === scores.rarity!.score >= rest.threshold)).toBe(true)
+  // 400 held-out images know a tenth of them to five standard deviations of 0.015.
+  expect(Math.abs(examples.filter(({ outlier }) => outlier).length / examples.length - 0.1)).toBeLessThan(0.075)
+  expect(examples[0]!.standardError).toBeNull()
+
+  const images = tensor('uint8', [2, 28, 28])
+  images.data.set(readFileSync(testImages).subarray(16, 16 + 784))
+  images.data.set(
+    Uint8Array.from({ length: 784 }, (_, at) => (97 * at * at) % 256),
+    784,
+  )
+  writeFileSync(path('odd.npy'), writeNpy(images))
+  const odd = await judged(path('odd.npy'), '--draws', '3')
+  expect(odd.examples.map(({ outlier }) => outlier)).toEqual([false, true])
+  expect(odd.examples[0]!.standardError).toBeGreaterThan(0)
+})
+
+test('a bundle without calibration is scored with a warning, and judges nothing', async () => {
+  cpSync(path('digits'), path('bare'), { recursive: true })
+  writeFileSync(path('bare', 'flow.json'), JSON.stringify({ ...manifestOf('digits'), calibration: null }))
+  const words = ['score', path('bare'), path('digit.png'), ...threads]
+  const { code, stdout, stderr } = await niceflowHere([...words, '--json'])
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: 'warning: bundle digits has no calibration: no percentiles, p-values and verdicts\n',
+  })
+  expect(JSON.parse(stdout)).toMatchObject({ recommended: null, examples: [{ percentile: null, scores: null, outlier: null }] })
+  expect(await niceflowHere([...words, '--false-positive-rate', '0.1'])).toMatchObject({
+    code: 2,
+    stderr: 'niceflow: bundle digits has no calibration: no percentiles, p-values and verdicts\n  score without --false-positive-rate\n',
+  })
+  const ood = ['eval', path('bare'), '--dataset', 'mnist', '--split', 'validation', '--draws', '1', ...threads]
+  expect(await niceflowHere([...ood, '--ood', 'inverted'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^niceflow: calibration of digits: expected held-out scores to judge by, got none\n {2}record one: /),
+  })
+  // What --record finds missing it measures: on the examples that export measured.
+  await answer([...ood, '--record'], niceflowHere)
+  expect(manifestOf('bare').calibration).toEqual(manifestOf('digits').calibration)
+})
+
+test('eval --ood tells other examples from those of the split, and draws both', async () => {
+  type Figures = {
+    recommended: string
+    called: number
+    worst: string
+    sets: { name: string; examples: number; called: number; scores: Record<string, { auroc: number; aupr: number; fpr95: number }> }[]
+  }
+  const words = ['eval', path('digits'), '--dataset', 'mnist', '--split', 'validation', '--draws', '1', ...threads]
+  const others = ['--ood', 'inverted', '--ood', 'faint', '--ood', testImages, '--ood', path('odd.npy')]
+  const pictures = ['--out', path('scores.svg'), '--images', path('sets.png')]
+  const { ood } = await answer<{ ood: Figures }>([...words, ...others, ...pictures], niceflowHere)
+  expect(ood.sets.map(({ name, examples }) => [name, examples])).toEqual([
+    ['inverted', 400],
+    ['faint', 400],
+    [testImages, 10_000],
+    [path('odd.npy'), 2],
+  ])
+  const [inverted, , test] = ood.sets
+  expect(inverted!.scores.rarity).toEqual({ auroc: 1, aupr: 1, fpr95: 0 })
+  expect(inverted!.called).toBe(1)
+  // Other digits are not told from digits: half the pairs, to five standard deviations of a share among 400.
+  for (const { auroc } of Object.values(test!.scores)) expect(Math.abs(auroc - 0.5)).toBeLessThan(5 * Math.sqrt(1 / 12 / 400))
+  expect(ood.worst).toBe(ood.sets.toSorted((a, b) => a.scores.rarity!.auroc - b.scores.rarity!.auroc)[0]!.name)
+  expect(readFileSync(path('scores.svg'), 'utf8')).toMatch(/^<svg /)
+  // Sixteen images of 28 x 28, doubled, with lines of 2, for each of five sets.
+  expect(readPng(readFileSync(path('sets.png')), 'sets.png')).toMatchObject({ width: 16 * 58 + 2, height: 5 * 58 + 2 })
+  const { stdout } = await niceflowHere([...words, '--ood', 'flat'])
+  expect(stdout).toMatch(/\nset +examples +score +AUROC +AUPR +FPR95 +called outliers\nflat +400 +logLikelihood +/)
+  expect(stdout).toMatch(
+    /\nrecommended: rarity; at a false-positive rate of 0\.05 it calls \d\.\d % of validation outliers; told worst: flat\n$/,
+  )
 })
 
 test('samples are the same for a seed, as an array and as a picture, and go on where fewer end', async () => {
@@ -227,6 +315,41 @@ describe.concurrent('a bundle that is not as it was exported', () => {
     expect(first).toMatch(/^niceflow: /)
     expect(first).toMatch(message)
     expect([second, ...rest]).toEqual([`  ${remedy}`, ''])
+  })
+
+  test.each<[string, Tensor, string]>([
+    ['no examples', tensor('uint8', [0, 784]), 'shape: expected [n, 784] or [n, 28, 28], got [0, 784]'],
+    ['NaN', tensor('float32', [2, 784], new Float32Array(1568).fill(Number.NaN, 784)), 'row 1 of x: expected finite numbers, got NaN at 0'],
+    [
+      'levels that are no bytes',
+      tensor('int64', [1, 784]),
+      'element type: expected uint8 pixels, or float32 or float64 on [0, 1], got int64',
+    ],
+  ])('an array of %s: refused in a line that names the file, and never scored', async (what, array, message) => {
+    const file = path(`${what.replaceAll(' ', '-')}.npy`)
+    writeFileSync(file, writeNpy(array))
+    const { code, stdout, stderr } = await niceflow(['score', path('digits'), file, ...threads])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr.split('\n')[0]).toBe(`niceflow: ${file}: ${message}`)
+  })
+
+  test('floats beyond the data range: scored with a warning, and called outliers', async () => {
+    writeFileSync(
+      path('bytes.npy'),
+      writeNpy(
+        tensor(
+          'float32',
+          [1, 784],
+          Float32Array.from({ length: 784 }, (_, at) => at % 256),
+        ),
+      ),
+    )
+    const { code, stdout, stderr } = await niceflow(['score', path('digits'), path('bytes.npy'), '--json', ...threads])
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: `warning: ${path('bytes.npy')}: values from 0 to 255 leave the model's data range [0, 1]\n`,
+    })
+    expect(JSON.parse(stdout)).toMatchObject({ examples: [{ outlier: true }] })
   })
 
   test('pixels of the wrong length: refused in a line that names the file', async () => {

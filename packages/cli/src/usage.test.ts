@@ -110,6 +110,18 @@ test.each<[string, string, string]>([
     '--tf32: expected --device cuda, which alone takes it, got cpu',
     'niceflow score --help says what there is',
   ],
+  ['score B a.png --false-positive-rate x', '--false-positive-rate: expected a number, got x', 'niceflow score --help says what there is'],
+  [
+    'eval B --dataset mnist --split test --ood flat --out a.png',
+    '--out: expected a file ending in .svg, got a.png',
+    'niceflow eval --help says what there is',
+  ],
+  [
+    'eval B --dataset mnist --split test --ood flat --images a.svg',
+    '--images: expected a file ending in .png, got a.svg',
+    'niceflow eval --help says what there is',
+  ],
+  ['eval B --dataset mnist --split test --out a.svg', 'Missing dependent arguments: out -> ood', 'niceflow eval --help says what there is'],
   ['eval BUNDLE --device-id -1', '--device-id: expected an integer from 0, got -1', 'niceflow eval --help says what there is'],
   ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
   ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type DataRange, dequantizeRow, streamKey, uniform } from './index.ts'
+import { type DataRange, dequantizeRow, quantizePixels, streamKey, uniform } from './index.ts'
 
 const ranges: readonly DataRange[] = [
   [0, 1],
@@ -37,4 +37,14 @@ test('only dim values from the offset are written', () => {
   const out = new Float32Array(6).fill(9)
   dequantizeRow(Uint8Array.of(1, 2), streamKey(0, 'dequantization', 0), [0, 1], out, 3)
   expect([...out].map((value) => value === 9)).toEqual([true, true, true, false, false, true])
+})
+
+test('pixels are found again from the values that they were spread to; what lies outside is clamped', () => {
+  const pixels = Uint8Array.from({ length: 256 }, (_, level) => level)
+  for (const range of ranges) {
+    const out = new Float32Array(256)
+    dequantizeRow(pixels, streamKey(1, 'dequantization', 0), range, out)
+    expect(quantizePixels(out, range)).toEqual(pixels)
+  }
+  expect([...quantizePixels(Float32Array.of(-7, 0, 1, 7, Number.NaN), [0, 1])]).toEqual([0, 0, 255, 255, 0])
 })

@@ -1,4 +1,4 @@
-import { cellWidth, type DataRange } from './likelihood.ts'
+import { cellWidth, type DataRange, pixelLevels } from './likelihood.ts'
 import { fillUniform, type Key } from './random.ts'
 
 /**
@@ -16,4 +16,11 @@ export function dequantizeRow(pixels: Uint8Array, key: Key, range: DataRange, ou
   const cell = cellWidth(range)
   fillUniform(key, out, offset, offset + pixels.length)
   for (let d = 0; d < pixels.length; d++) out[offset + d] = low + (pixels[d]! + out[offset + d]!) * cell
+}
+
+/** The pixel whose cell holds each value, the inverse of `dequantizeRow`; values outside the range are clamped to it, and NaN is 0. */
+export function quantizePixels(values: Float32Array, [low, high]: DataRange): Uint8Array {
+  const pixels = new Uint8ClampedArray(values.length)
+  for (let i = 0; i < values.length; i++) pixels[i] = Math.floor(((values[i]! - low) / (high - low)) * pixelLevels)
+  return new Uint8Array(pixels.buffer)
 }

@@ -29,8 +29,22 @@ const manifest = {
     logLikelihood: { mean: 1980.5, standardError: 1.5 },
     bitsPerDim: 4.356,
   },
-  calibration: { split: 'validation', examples: 10_000, quantiles: [[0.5, 1990]] },
+  calibration: {
+    split: 'validation',
+    examples: 10_000,
+    quantiles: [
+      [0, 1200],
+      [1, 2700],
+    ],
+  },
 } as const satisfies Manifest
+
+const distribution = [
+  [0, 1],
+  [1, 2],
+] as const
+const line = { intercept: 1, slope: -2 }
+const bySize = { bits: distribution, excess: distribution, expected: line, spread: line, deviation: distribution, rarity: distribution }
 
 /** The manifest with the field at `path` set to `value` (taken out for undefined). */
 function changed(path: readonly string[], value: unknown): string {
@@ -53,6 +67,7 @@ describe('parseManifest', () => {
     [['model', 'logScale'], new Array(784).fill(-0.5)],
     [['evaluation'], null],
     [['calibration'], null],
+    [['calibration', 'bySize'], bySize],
     [['variants'], {}],
     [['variants', 'q8'], { encoder: 'encoder_q8.onnx', decoder: 'decoder_q8.onnx', weights: 'weights_q8.bin' }],
     [['storageCost'], { split: 'validation', examples: 10_000, nats: { q8: { mean: 0.5, standardError: 0.01 } } }],
@@ -106,6 +121,9 @@ describe('parseManifest', () => {
     [['provenance', 'datasetSha256'], 'mnist'],
     [['evaluation', 'logLikelihood', 'mean'], null],
     [['calibration', 'quantiles'], [[0.5]]],
+    [['calibration', 'quantiles'], [[0.5, 1990]]],
+    [['calibration', 'bySize'], { ...bySize, spread: { intercept: 1 } }],
+    [['calibration', 'bySize'], { ...bySize, rarity: [] }],
     [['storageCost'], { split: 'validation', examples: 10_000, nats: { int4: { mean: 0.5, standardError: 0.01 } } }],
   ])('refuses %j of %j, naming the field', (path, value) => {
     // A field within a field that is missing or not whole is named by what holds it.

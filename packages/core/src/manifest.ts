@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import type { Quantiles } from './empirical.ts'
 import { NiceflowError } from './error.ts'
 import type { DataRange } from './likelihood.ts'
 
@@ -55,8 +56,33 @@ export type Evaluation = {
   readonly bitsPerDim: number | null
 }
 
-/** Held-out quantiles: pairs of a probability and the nats below which that share of examples lies. */
-export type Calibration = { readonly split: string; readonly examples: number; readonly quantiles: readonly (readonly [number, number])[] }
+/** A straight line. */
+export type Line = { readonly intercept: number; readonly slope: number }
+
+/** How likelihoods of held-out examples go with the size of their lossless codes, in bits. */
+export type SizeCalibration = {
+  /** Of the sizes. */
+  readonly bits: Quantiles
+  /** Of the bits under the model less the size. */
+  readonly excess: Quantiles
+  /** The nats that examples of a size have in mean, by ln(1 + bits). */
+  readonly expected: Line
+  /** The log of how far they stray from it, in nats, by the same. */
+  readonly spread: Line
+  /** Of (nats - expected) / exp(spread). */
+  readonly deviation: Quantiles
+  /** Of the rarity of likelihood and size together. */
+  readonly rarity: Quantiles
+}
+
+/** What held-out examples score: quantiles of their nats, with one draw each. */
+export type Calibration = {
+  readonly split: string
+  readonly examples: number
+  readonly quantiles: Quantiles
+  /** Absent where the data are not pixels, and in bundles of older versions. */
+  readonly bySize?: SizeCalibration | undefined
+}
 
 /**
  * What storing the weights of a run costs: the nats of log-likelihood that held-out examples lose against its own float32 parameters, in mean,
@@ -91,6 +117,8 @@ const count = z.int().check(z.positive())
 const pair = z.tuple([finite, finite])
 const fileName = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected a plain file name inside the bundle folder'))
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits'))
+const distribution = z.array(pair).check(z.minLength(2))
+const line = z.object({ intercept: finite, slope: finite })
 const estimate = z.object({ mean: finite, standardError: finite })
 const storage = z.enum(storageTypes)
 
@@ -137,7 +165,23 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       bitsPerDim: z.nullable(finite),
     }),
   ),
-  calibration: z.nullable(z.object({ split: z.string(), examples: count, quantiles: z.array(pair) })),
+  calibration: z.nullable(
+    z.object({
+      split: z.string(),
+      examples: count,
+      quantiles: distribution,
+      bySize: z.optional(
+        z.object({
+          bits: distribution,
+          excess: distribution,
+          expected: line,
+          spread: line,
+          deviation: distribution,
+          rarity: distribution,
+        }),
+      ),
+    }),
+  ),
   storageCost: z.optional(z.object({ split: z.string(), examples: count, nats: z.partialRecord(storage, estimate) })),
 })
 

@@ -16,6 +16,7 @@ export const purposes = {
   probe: 6,
   augmentation: 7,
   dropout: 8,
+  hardSet: 16,
 } as const
 export type Purpose = keyof typeof purposes
 

@@ -1,4 +1,5 @@
 import { InvalidValueError } from '@niceflow/core'
+import { hardSet, hardSets } from './hard/sets.ts'
 
 export type DatasetFile = { readonly name: string; readonly sha256: string }
 
@@ -35,12 +36,27 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
   },
 }
 
+/** A dataset's name, and that of the hard set made of it where there is one: `mnist`, or `mnist:textured`. */
+export function parseName(name: string): { readonly base: string; readonly hard: string | undefined } {
+  const [base, hard] = name.split(/:(.*)/s) as [string, string | undefined]
+  return { base, hard }
+}
+
+/** The entry of a dataset, be it as it is or a hard set made of it; undefined for an unknown name. */
+export function findEntry(name: string): CatalogueEntry | undefined {
+  const { base, hard } = parseName(name)
+  const known = Object.hasOwn(catalogue, base) && (hard === undefined || Object.hasOwn(hardSets, hard))
+  return known ? catalogue[base] : undefined
+}
+
 /** @throws InvalidValueError (usage) that lists the known names */
 export function catalogueEntry(name: string): CatalogueEntry {
-  const entry = Object.hasOwn(catalogue, name) ? catalogue[name] : undefined
+  const { base, hard } = parseName(name)
+  const entry = Object.hasOwn(catalogue, base) ? catalogue[base] : undefined
   if (!entry) {
     const expected = Object.keys(catalogue).join(', ')
     throw new InvalidValueError({ what: 'dataset', expected, got: name, remedy: 'see `niceflow data list`', usage: true })
   }
+  if (hard !== undefined) hardSet(hard)
   return entry
 }

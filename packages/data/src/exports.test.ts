@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import * as data from './index.ts'
 
-it('exports the catalogue, loading, splits and batches', () => {
+it('exports the catalogue, hard sets, loading, splits and batches', () => {
   expect(Object.keys(data).sort()).toEqual([
     'DatasetFileError',
     'batches',
@@ -9,7 +9,11 @@ it('exports the catalogue, loading, splits and batches', () => {
     'catalogueEntry',
     'dequantize',
     'describeDatasets',
+    'findEntry',
+    'hardImages',
+    'hardSets',
     'loadDataset',
+    'parseName',
     'selectSplit',
     'splitIndices',
     'splitNames',

@@ -4,12 +4,13 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { InvalidFileError, readIdx } from '@niceflow/formats'
-import { type CatalogueEntry, catalogue, catalogueEntry, type DatasetFile } from './catalogue.ts'
+import { type CatalogueEntry, catalogue, catalogueEntry, type DatasetFile, parseName } from './catalogue.ts'
+import { hardImages } from './hard/sets.ts'
 
 /** Examples in memory, one a row. */
 export type Dataset = {
   readonly name: string
-  /** The data's identity: SHA-256 over the SHA-256s of its files (hexadecimal, one a line: train, then test). */
+  /** The data's identity: SHA-256 over the SHA-256s of its files, or of the pixels made of them (hexadecimal, one a line: train, then test). */
   readonly sha256: string
   readonly dim: number
   readonly imageShape: readonly [rows: number, columns: number] | null
@@ -29,7 +30,7 @@ export type LoadOptions = {
 }
 
 /**
- * Loads a dataset, its files checked against known SHA-256s.
+ * Loads a dataset, its files checked against known SHA-256s; `NAME:SET` is a hard set made of its images.
  * @throws InvalidValueError (usage) for an unknown name
  * @throws DatasetFileError, InvalidFileError for a file that is missing, damaged or not the one known
  */
@@ -37,8 +38,17 @@ export async function loadDataset(name: string, { dir }: LoadOptions = {}): Prom
   const entry = catalogueEntry(name)
   const folder = dir ?? packageFolder(entry)
   const [train, test] = await Promise.all([entry.files.train, entry.files.test].map((file) => readPixels(entry, folder, file)))
-  const hashes = `${entry.files.train.sha256}\n${entry.files.test.sha256}\n`
-  return { name, sha256: sha256(hashes), dim: sizeOf(entry.imageShape), imageShape: entry.imageShape, train: train!, test: test! }
+  const { imageShape, files } = entry
+  const facts = { name, dim: sizeOf(imageShape), imageShape }
+  const { hard } = parseName(name)
+  if (hard === undefined) return { ...facts, sha256: identity(files.train.sha256, files.test.sha256), train: train!, test: test! }
+  // Training images draw otherwise than test images of the same index.
+  const [hardTrain, hardTest] = [await hardImages(hard, train!, imageShape, { draw: 1 }), await hardImages(hard, test!, imageShape)]
+  return { ...facts, sha256: identity(sha256(hardTrain.data), sha256(hardTest.data)), train: hardTrain, test: hardTest }
+}
+
+function identity(train: string, test: string): string {
+  return sha256(`${train}\n${test}\n`)
 }
 
 /** How one file of a dataset stands. */

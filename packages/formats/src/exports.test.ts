@@ -4,8 +4,10 @@ import * as formats from './index.ts'
 it('exports readers and writers, and the error that they raise', () => {
   expect(Object.keys(formats).sort()).toEqual([
     'InvalidFileError',
+    'codeSizes',
     'idxLayout',
     'layoutTensor',
+    'losslessBits',
     'npyHeader',
     'npyLayout',
     'readIdx',

@@ -1,5 +1,6 @@
 export { type FileFault, InvalidFileError } from './bytes.ts'
 export * from './idx.ts'
+export * from './jpeg-ls.ts'
 export { type ArrayLayout, layoutTensor } from './layout.ts'
 export * from './npy.ts'
 export * from './png.ts'

@@ -1,4 +1,4 @@
-import { type DataRange, InvalidValueError, pixelLevels } from '@niceflow/core'
+import { type DataRange, InvalidValueError, quantizePixels } from '@niceflow/core'
 import type { Image } from '@niceflow/formats'
 
 export type GridOptions = {
@@ -37,7 +37,7 @@ export function imageGrid(images: Float32Array | Uint8Array, options: GridOption
   const across = options.columns ?? Math.min(count, Math.ceil(Math.sqrt((count * rows) / columns)))
   whole('columns of a grid', across, 1)
 
-  const pixels = images instanceof Uint8Array ? images : quantize(images, range)
+  const pixels = images instanceof Uint8Array ? images : quantizePixels(images, range)
   const stepX = columns * scale + gap
   const stepY = rows * scale + gap
   const width = across * stepX + gap
@@ -53,13 +53,6 @@ export function imageGrid(images: Float32Array | Uint8Array, options: GridOption
     }
   }
   return { width, height, channels: 1, data }
-}
-
-/** The pixel whose cell holds each value: the inverse of dequantisation, x = low + (pixel + u) * cell width. */
-function quantize(values: Float32Array, [low, high]: DataRange): Uint8ClampedArray {
-  const pixels = new Uint8ClampedArray(values.length)
-  for (let i = 0; i < values.length; i++) pixels[i] = Math.floor(((values[i]! - low) / (high - low)) * pixelLevels)
-  return pixels
 }
 
 function whole(what: string, value: number, least: number): void {

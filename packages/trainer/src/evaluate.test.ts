@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Calibration, tensor } from '@niceflow/core'
+import { rows, tensor } from '@niceflow/core'
 import type { Dataset, SplitName } from '@niceflow/data'
+import { codeSizes } from '@niceflow/formats'
 import type { Flow } from '@niceflow/runtime'
 import { loadFlow } from '@niceflow/runtime-node'
-import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exportBundle } from './bundle.ts'
-import { calibrate, scoreSelection, selectFor, shareBelow, storageCost, summarize } from './evaluate.ts'
+import { calibrateOn, scoreSelection, selectFor, selectionSizes, storageCost, summarize } from './evaluate.ts'
 import { tinyOptions, toyImages } from './tiny.fixture.ts'
 import { train } from './train.ts'
 
@@ -113,46 +113,13 @@ test('splits of other data, and data of another size, are refused', () => {
   expect(() => selectFor(flow.manifest, { ...dataset, dim: 9 }, 'test')).toThrow('dataset toy: expected 4 dimensions, like toy, got 9')
 })
 
-const scoresOf = fc.array(fc.double({ min: -5000, max: 5000, noNaN: true }), { minLength: 1, maxLength: 200 })
-
-test('a calibration holds the extremes and the median, and rises', () => {
-  expect(calibrate('validation', Float64Array.of(3, 1, 2)).quantiles).toEqual(
-    expect.arrayContaining([
-      [0, 1],
-      [0.25, 1.5],
-      [0.5, 2],
-      [1, 3],
-    ]),
-  )
-  fc.assert(
-    fc.property(scoresOf, (scores) => {
-      const { quantiles, examples } = calibrate('validation', Float64Array.from(scores))
-      expect(examples).toBe(scores.length)
-      for (let i = 1; i < quantiles.length; i++) {
-        expect(quantiles[i]![0]).toBeGreaterThan(quantiles[i - 1]![0])
-        expect(quantiles[i]![1]).toBeGreaterThanOrEqual(quantiles[i - 1]![1])
-      }
-    }),
-  )
-})
-
-test('shareBelow undoes a quantile, is 0 below all and 1 from the highest on, and never falls', () => {
-  const calibration: Calibration = { split: 'validation', examples: 5, quantiles: [0, 0.5, 0.9, 1].map((p) => [p, 10 * p * p] as const) }
-  for (const [p, nats] of calibration.quantiles) expect(shareBelow(calibration, nats)).toBeCloseTo(p, 12)
-  expect(shareBelow(calibration, 1.25)).toBeCloseTo(0.25, 12)
-  expect([-1, 11].map((nats) => shareBelow(calibration, nats))).toEqual([0, 1])
-  fc.assert(
-    fc.property(
-      scoresOf,
-      fc.double({ min: -6000, max: 6000, noNaN: true }),
-      fc.double({ min: 0, max: 1000, noNaN: true }),
-      (scores, nats, more) => {
-        const made = calibrate('validation', Float64Array.from(scores))
-        const [share, higher] = [shareBelow(made, nats), shareBelow(made, nats + more)]
-        expect(share).toBeGreaterThanOrEqual(0)
-        expect(higher).toBeGreaterThanOrEqual(share)
-        expect(higher).toBeLessThanOrEqual(1)
-      },
-    ),
-  )
+test('a calibration is of the scores of the selection and of the sizes of its own examples', async () => {
+  const some = { ...all, indices: Uint32Array.of(250, 3, 77) }
+  const sizes = selectionSizes(flow.manifest.model, some)!
+  const each = [250, 3, 77].map((i) => codeSizes(rows(dataset.train, i, i + 1), flow.manifest.model)![0])
+  expect([...sizes]).toEqual(each)
+  const calibration = calibrateOn(flow.manifest.model, 'test', some, await scoreSelection(flow, some))
+  expect(calibration).toMatchObject({ split: 'test', examples: 3 })
+  expect(calibration.bySize!.bits.at(-1)).toEqual([1, Math.max(...sizes)])
+  expect(selectionSizes({ ...flow.manifest.model, pixels: false }, some)).toBeNull()
 })

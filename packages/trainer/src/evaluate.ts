@@ -1,15 +1,18 @@
 import {
   bitsPerDim,
   type Calibration,
+  calibrate,
   type Evaluation,
   InvalidValueError,
   type Manifest,
+  type ModelFacts,
   meanAndError,
   rows,
   type StorageCost,
   type StorageType,
 } from '@niceflow/core'
 import { type Dataset, dequantize, type Selection, type SplitName, selectSplit } from '@niceflow/data'
+import { codeSizes } from '@niceflow/formats'
 import type { Flow } from '@niceflow/runtime'
 import { recipeOf } from './config.ts'
 
@@ -87,26 +90,14 @@ export function summarize(flow: Flow, split: string, scores: Float64Array, { dra
   }
 }
 
-/** The probabilities whose quantiles a bundle keeps. */
-const probabilities = [0, 0.001, 0.01, 0.02, 0.05, ...Array.from({ length: 17 }, (_, i) => (i + 2) / 20), 0.95, 0.98, 0.99, 0.999, 1]
-
-/** What held-out examples score, as quantiles (linear between order statistics): the yardstick for a new example's score. */
-export function calibrate(split: string, scores: Float64Array): Calibration {
-  const sorted = Float64Array.from(scores).sort()
-  const quantile = (p: number): number => {
-    const at = p * (sorted.length - 1)
-    const low = Math.floor(at)
-    return sorted[low]! + (at - low) * (sorted[Math.min(low + 1, sorted.length - 1)]! - sorted[low]!)
-  }
-  return { split, examples: sorted.length, quantiles: [...new Set(probabilities)].map((p) => [p, quantile(p)] as const) }
+/** The sizes of the selected examples' lossless codes, bits; null where the model's data are not pixels. */
+export function selectionSizes(model: ModelFacts, { examples, indices }: Selection): Float64Array | null {
+  return model.pixels ? Float64Array.from(indices, (index) => codeSizes(rows(examples, index, index + 1), model)![0]!) : null
 }
 
-/** The share of the calibration's examples that score below `nats`, 0 to 1: linear between its quantiles. */
-export function shareBelow({ quantiles }: Calibration, nats: number): number {
-  const above = quantiles.findIndex(([, quantile]) => quantile > nats)
-  if (above <= 0) return above === 0 ? 0 : 1
-  const [[lowShare, low], [highShare, high]] = [quantiles[above - 1]!, quantiles[above]!]
-  return lowShare + ((nats - low) / (high - low)) * (highShare - lowShare)
+/** What held-out examples score, beside the sizes of their codes: the yardstick for a new example. */
+export function calibrateOn(model: ModelFacts, split: string, selection: Selection, logLikelihood: Float64Array): Calibration {
+  return calibrate(split, { logLikelihood, compressedBits: selectionSizes(model, selection) }, model)
 }
 
 /**

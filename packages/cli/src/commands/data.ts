@@ -1,4 +1,4 @@
-import { describeDatasets } from '@niceflow/data'
+import { describeDatasets, hardSets } from '@niceflow/data'
 import type { Command } from '../command.ts'
 import { command } from '../command.ts'
 import { dataFlags } from '../flags.ts'
@@ -18,6 +18,12 @@ export const dataCommand: Command = command(
     const entries = datasets.map(({ name, description, figures, imageShape, licence }) => {
       return `${name}: ${description}\n  ${number(figures.train)} + ${number(figures.test)} images of ${imageShape.join(' x ')}, ${licence}`
     })
-    return { json: { datasets }, text: `${entries.join('\n')}\n${table(files)}` }
+    const hard = Object.entries(hardSets).map(([name, { description }]) => ({ name, description }))
+    const made = table(
+      hard.map(({ name, description }) => [`  :${name}`, description]),
+      [1],
+    )
+    const text = `${entries.join('\n')}\n${table(files)}\nhard sets, made of a dataset's images and named DATASET:SET:\n${made}`
+    return { json: { datasets, hardSets: hard }, text }
   },
 )

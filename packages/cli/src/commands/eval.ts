@@ -1,10 +1,13 @@
-import { InvalidValueError } from '@niceflow/core'
-import { loadDataset, type SplitName, splitNames } from '@niceflow/data'
-import { amendBundle, scoreSelection, selectFor, summarize } from '@niceflow/trainer'
-import { withFlow } from '../bundle.ts'
+import { type Calibration, InvalidValueError } from '@niceflow/core'
+import { type Dataset, hardSets, loadDataset, type SplitName, splitNames } from '@niceflow/data'
+import type { Flow } from '@niceflow/runtime'
+import { amendBundle, calibrateOn, scoreSelection, selectFor, summarize } from '@niceflow/trainer'
+import { heldOutSplit, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
 import { cardFile, modelCard } from '../model-card.ts'
+import { allHardSets, measureOutliers } from '../ood.ts'
+import { assertPicture, outlierText, writePictures } from '../ood-report.ts'
 import { countProgress } from '../progress.ts'
 import { nats, number, rangeOf } from '../text.ts'
 
@@ -26,9 +29,27 @@ export const evalCommand: Command = command(
       })
       .option('seed', { default: 0, requiresArg: true, coerce: numberFlag('seed', 0), describe: 'Of the draws' })
       .option('record', { type: 'boolean', describe: "Write the figure into the bundle's manifest and model card" })
+      .option('ood', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: `How well the scores tell other examples from these: a dataset, files as \`score\` takes them, a hard set made of these (${Object.keys(hardSets).join(', ')}), or ${allHardSets} of those`,
+      })
+      .option('false-positive-rate', {
+        requiresArg: true,
+        coerce: numberFlag('false-positive-rate'),
+        describe: 'With --ood: the share of ordinary examples that may be called outliers',
+        defaultDescription: '0.05',
+      })
+      .option('out', { type: 'string', requiresArg: true, describe: 'With --ood: a picture of how each score is distributed, .svg' })
+      .option('images', { type: 'string', requiresArg: true, describe: 'With --ood: a picture of some images of each set, .png' })
+      .implies({ out: 'ood', images: 'ood', 'false-positive-rate': 'ood' })
       .example('$0 eval out/mnist --dataset mnist --split test', 'mean log-likelihood of the test images')
-      .example('$0 eval out/mnist --dataset mnist --split test --record', 'and keep it in the bundle'),
-  async ({ bundle, dataset: name, dataDir, split, draws, seed, record, ...device }) => {
+      .example('$0 eval out/mnist --dataset mnist --split test --record', 'and keep it in the bundle')
+      .example('$0 eval out/mnist --dataset mnist --split test --ood all --ood others.npy --out scores.svg', 'what it tells from them'),
+  async ({ bundle, dataset: name, dataDir, split, draws, seed, record, ood, falsePositiveRate, out, images, ...device }) => {
+    assertPicture('out', out, '.svg')
+    assertPicture('images', images, '.png')
     const dataset = await loadDataset(name, { dir: dataDir })
     return withFlow(bundle, device, async (flow) => {
       if (record && flow.dtype !== flow.manifest.dtype) {
@@ -47,16 +68,45 @@ export const evalCommand: Command = command(
       if (record) {
         if (scores.length < 2)
           throw new InvalidValueError({ what: `split ${split}`, expected: 'two examples or more to record', got: scores.length })
-        const recorded = { evaluation: { ...evaluation, logLikelihood, bitsPerDim } }
+        const recorded = { evaluation: { ...evaluation, logLikelihood, bitsPerDim }, calibration: await calibrationOf(flow, dataset) }
         await amendBundle(bundle, recorded, { [cardFile]: modelCard({ ...flow.manifest, ...recorded }) })
       }
+      const outliers =
+        ood && (await measureOutliers(flow, { name: split, selection, nats: scores }, ood, { draws, seed, falsePositiveRate, dataDir }))
+      if (outliers) await writePictures(flow, outliers, { out, images })
       const { dataRange: range } = flow.manifest.model
       const figure = `${nats(logLikelihood.mean)} ± ${nats(logLikelihood.standardError)} nats on ${rangeOf(range)}`
       const bits = bitsPerDim === null ? '' : `, ${bitsPerDim.toFixed(3)} bits per dimension`
+      const lines = [
+        `${split} log-likelihood: ${figure}${bits}; ${number(scores.length)} examples on ${flow.device}`,
+        ...(record ? [`recorded in ${bundle}`] : []),
+        ...(outliers ? ['', outlierText(outliers)] : []),
+      ]
       return {
-        json: { logLikelihood, bitsPerDim, range, ...evaluation, dataset: name, bundle, dtype: flow.dtype, device: flow.device },
-        text: `${split} log-likelihood: ${figure}${bits}; ${number(scores.length)} examples on ${flow.device}${record ? `\nrecorded in ${bundle}` : ''}`,
+        json: {
+          logLikelihood,
+          bitsPerDim,
+          range,
+          ...evaluation,
+          dataset: name,
+          bundle,
+          dtype: flow.dtype,
+          device: flow.device,
+          ...(outliers && { ood: outliers.figures }),
+        },
+        text: lines.join('\n'),
       }
     })
   },
 )
+
+/** A bundle's calibration; where it is of an older version that knew less, and the data are the model's own, what it would be today. */
+async function calibrationOf(flow: Flow, dataset: Dataset): Promise<Calibration | null> {
+  const { manifest } = flow
+  const { calibration, model } = manifest
+  if ((calibration && (calibration.bySize || !model.pixels)) || dataset.sha256 !== manifest.provenance.datasetSha256) return calibration
+  const split = heldOutSplit(manifest)
+  const selection = selectFor(manifest, dataset, split)
+  const scores = await scoreSelection(flow, selection, { onProgress: countProgress(`calibrating on ${split}: example`) })
+  return calibrateOn(model, split, selection, scores)
+}

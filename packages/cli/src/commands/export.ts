@@ -4,7 +4,7 @@ import { graphNames, type Manifest, type StorageType } from '@niceflow/core'
 import type { Dataset } from '@niceflow/data'
 import {
   amendBundle,
-  calibrate,
+  calibrateOn,
   exportBundle,
   type Run,
   readRun,
@@ -105,7 +105,8 @@ async function measure(
   const scores: Partial<Record<StorageType, Float64Array>> = {}
   for (const dtype of storedIn(manifest)) scores[dtype] = await scoresOf(draft, dtype)
   const exact = scores.fp32 ?? (await inFloat32(run, draft, (bundle) => scoresOf(bundle, 'fp32')))
-  return { calibration: calibrate(split, scores[manifest.dtype]!), storageCost: storageCost(split, exact, scores) }
+  const calibration = calibrateOn(manifest.model, split, selection, scores[manifest.dtype]!)
+  return { calibration, storageCost: storageCost(split, exact, scores) }
 }
 
 /** Lends a bundle of the run's own float32 parameters, for a bundle that does not have them. */

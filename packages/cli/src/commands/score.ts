@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type DataRange, InvalidValueError, type NiceflowError } from '@niceflow/core'
+import { InvalidValueError, type Judge, judgeBy, NiceflowError } from '@niceflow/core'
 import type { Flow } from '@niceflow/runtime'
 import { withFlow } from '../bundle.ts'
 import { type Answer, type Command, command } from '../command.ts'
@@ -32,6 +32,17 @@ export const scoreCommand: Command = command(
         describe: 'Dequantisation draws averaged for each example of pixels',
       })
       .option('seed', { default: 0, requiresArg: true, coerce: numberFlag('seed', 0), describe: 'Of the draws' })
+      .option('false-positive-rate', {
+        requiresArg: true,
+        coerce: numberFlag('false-positive-rate'),
+        describe: 'The share of ordinary examples that may be called outliers',
+        defaultDescription: '0.05',
+      })
+      .option('sizes', {
+        type: 'boolean',
+        default: true,
+        describe: "Compare likelihoods with the sizes of the images' codes: excess, rarity and the verdict by it; --no-sizes is quicker",
+      })
       .option('out', { type: 'string', requiresArg: true, describe: `A file of scores, written as they come: ${scoreEndings.join(', ')}` })
       .option('ndjson', { type: 'boolean', describe: 'Print a line of JSON for each example, as they come' })
       .option('shard', {
@@ -45,9 +56,23 @@ export const scoreCommand: Command = command(
       .conflicts('ndjson', ['out', 'json'])
       .example('$0 score out/mnist digit.png', 'one image')
       .example('$0 score out/mnist scans/ more.npy --draws 8 --json', 'many, as JSON')
+      .example('$0 score out/mnist scans/ --false-positive-rate 0.01', 'calling fewer of them outliers')
       .example('$0 score out/mnist scans/ --out scores.ndjson --resume --skip-broken', 'very many; again after a crash, to go on')
       .example('$0 score out/mnist x.npy --shard 3/8 --out scores-3.csv', 'the fourth of eight parts'),
-  async ({ bundle, files, draws, seed, out, ndjson, shard = { index: 0, of: 1 }, resume = false, skipBroken = false, ...device }) => {
+  async ({
+    bundle,
+    files,
+    draws,
+    seed,
+    falsePositiveRate: rate,
+    sizes,
+    out,
+    ndjson,
+    shard = { index: 0, of: 1 },
+    resume = false,
+    skipBroken = false,
+    ...device
+  }) => {
     const format = out === undefined ? undefined : formatOf(out)
     if (out !== undefined && !format) {
       const expected = `a file ending in ${scoreEndings.join(', ')}`
@@ -55,8 +80,11 @@ export const scoreCommand: Command = command(
     }
     return withFlow(bundle, device, async (flow): Promise<Answer | undefined> => {
       const count = await countExamples(files, flow.manifest.model, { onBroken: skipBroken ? () => {} : undefined })
-      const request: Request = { flow, files, draws, seed, ...shardRange(count, shard), count, skipBroken }
-      const facts = { bundle, range: flow.manifest.model.dataRange, draws, seed, dtype: flow.dtype, device: flow.device }
+      const judge = judgeOf(flow, { rate, sizes })
+      const request: Request = { flow, files, draws, seed, judge, ...shardRange(count, shard), count, skipBroken }
+      const { recommended = null, falsePositiveRate = null, threshold = null } = judge ?? {}
+      const verdicts = { recommended, falsePositiveRate, threshold }
+      const facts = { bundle, range: flow.manifest.model.dataRange, draws, seed, dtype: flow.dtype, device: flow.device, ...verdicts }
       if (ndjson) {
         await scoreAll(request, printLines)
         return undefined
@@ -72,7 +100,19 @@ export const scoreCommand: Command = command(
   },
 )
 
-type Request = Required<Pick<StreamOptions, 'start' | 'end' | 'draws' | 'seed'>> & {
+/** The judge that a bundle's calibration makes; none without one. */
+function judgeOf(
+  { manifest: { calibration, model, name } }: Flow,
+  { rate, sizes }: { readonly rate: number | undefined; readonly sizes: boolean },
+): Judge | null {
+  if (calibration) return judgeBy(sizes ? calibration : { ...calibration, bySize: undefined }, model, rate)
+  const missing = `bundle ${name} has no calibration: no percentiles, p-values and verdicts`
+  if (rate === undefined) warn(missing)
+  else throw new NiceflowError(missing, { remedy: 'score without --false-positive-rate', usage: true })
+  return null
+}
+
+type Request = Required<Pick<StreamOptions, 'start' | 'end' | 'draws' | 'seed' | 'judge'>> & {
   readonly flow: Flow
   readonly files: readonly string[]
   /** Of the examples of all files. */
@@ -84,7 +124,7 @@ type Found = { readonly scored: number; readonly skipped: number }
 
 /** Scores a part of a request, and says how many examples were scored and how many files and rows were left out. */
 async function scoreAll(
-  { flow, files, count, skipBroken, start, end, draws, seed }: Request,
+  { flow, files, count, skipBroken, start, end, ...how }: Request,
   take: (examples: readonly ScoredExample[]) => Promise<void>,
 ): Promise<Found> {
   const progress = rateProgress('scored', end - start)
@@ -98,7 +138,7 @@ async function scoreAll(
   try {
     // Who has the last example also tells of broken files after it.
     const last = end === count ? Number.POSITIVE_INFINITY : end
-    for await (const examples of scoreExamples(flow, files, { start, end: last, draws, seed, onBroken })) {
+    for await (const examples of scoreExamples(flow, files, { ...how, start, end: last, onBroken })) {
       await take(examples)
       scored += examples.length
       progress.add(examples.length)
@@ -133,8 +173,8 @@ async function printLines(examples: readonly ScoredExample[]): Promise<void> {
   if (!process.stdout.write(ndjsonLines(examples))) await once(process.stdout, 'drain')
 }
 
-async function answerAll(request: Request, facts: { readonly range: DataRange }): Promise<Answer> {
-  const { start, end, skipBroken } = request
+async function answerAll(request: Request, facts: object): Promise<Answer> {
+  const { flow, judge, start, end, skipBroken } = request
   if (end - start > answerLimit) {
     const remedy = 'give --out FILE or --ndjson, which take any number'
     throw new InvalidValueError({ what: 'examples', expected: `at most ${number(answerLimit)} in one answer`, got: end - start, remedy })
@@ -143,8 +183,13 @@ async function answerAll(request: Request, facts: { readonly range: DataRange })
   const { skipped } = await scoreAll(request, async (some) => void examples.push(...some))
   return {
     json: { ...facts, ...(skipBroken && { skipped }), examples },
-    text: `${scoreTable(examples)}\nlog-likelihood in nats on ${rangeOf(facts.range)}`,
+    text: `${scoreTable(examples)}\n${legend(flow, judge)}`,
   }
+}
+
+function legend({ manifest: { model } }: Flow, judge: Judge | null): string {
+  const unit = `log-likelihood in nats on ${rangeOf(model.dataRange)}`
+  return judge ? `${unit}; outlier: p of ${judge.recommended} is at most ${judge.falsePositiveRate}` : unit
 }
 
 function shardFlag(value: unknown): Shard | undefined {

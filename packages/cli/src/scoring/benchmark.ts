@@ -50,12 +50,12 @@ export async function benchmarkScoring(
       const progress = rateProgress('scored', images)
       // What happens once, in either, is not its speed.
       for (let i = 0; i < 2; i++) await bare()
-      for await (const _ of scoreExamples(flow, paths, { end: Math.min(images, 2 * blockRows), draws: 1, seed: 0 }));
+      for await (const _ of scoreExamples(flow, paths, { end: Math.min(images, 2 * blockRows), draws: 1, seed: 0, judge: null }));
       const written = await openScoreFile(out, { format: formatOf(out)!, resume: false, start: 0, end: images })
       const resident: number[] = []
       let [working, alone, turns] = [0, 0, 0]
       let since = performance.now()
-      for await (const examples of scoreExamples(flow, paths, { end: images, draws: 1, seed: 0 })) {
+      for await (const examples of scoreExamples(flow, paths, { end: images, draws: 1, seed: 0, judge: null })) {
         await written.append(examples)
         progress.add(examples.length)
         resident.push(process.memoryUsage.rss() / 2 ** 20)

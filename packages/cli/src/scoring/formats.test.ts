@@ -2,16 +2,22 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { columns, type ScoredExample } from './columns.ts'
 import { formatOf, scoreEndings } from './formats.ts'
+import { scoredExample } from './scored.fixture.ts'
 
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true })
+const judged = fc.record({ score: finite, pValue: finite })
 const examples: fc.Arbitrary<ScoredExample[]> = fc.array(
   fc.record({
     index: fc.nat({ max: 2 ** 40 }),
     file: fc.string({ unit: 'binary' }),
     row: fc.nat(),
     logLikelihood: finite,
+    standardError: fc.option(finite),
     bitsPerDim: fc.option(finite),
+    compressedBits: fc.option(fc.nat()),
     percentile: fc.option(finite),
+    scores: fc.option(fc.record({ typicality: judged, rarity: judged }, { requiredKeys: ['typicality'] })),
+    outlier: fc.option(fc.boolean()),
   }),
 )
 
@@ -42,7 +48,9 @@ test('NDJSON ≡ JSON.parse of its lines', () => {
 
 test('CSV has a heading and a row for each example, its numbers to the last bit', () => {
   const { encode, header } = formatOf('a.csv')!
-  expect(decode(header(3))).toBe('index,file,row,logLikelihood,bitsPerDim,percentile\n')
+  expect(decode(header(3))).toBe(
+    'index,file,row,logLikelihood,standardError,bitsPerDim,compressedBits,percentile,typicality,typicalityPValue,excess,excessPValue,rarity,rarityPValue,outlier\n',
+  )
   fc.assert(
     fc.property(examples, (some) => {
       const rows = parseCsv(decode(encode(some)))
@@ -54,10 +62,11 @@ test('CSV has a heading and a row for each example, its numbers to the last bit'
 
 test('NPY holds records of the numbers, little-endian, without padding', () => {
   const { encode, header, rowBytes } = formatOf('a.npy')!
-  expect(rowBytes).toBe(32)
+  const numbers = columns.filter(({ array }) => array !== undefined)
+  expect(rowBytes).toBe(8 * numbers.length)
   const begins = decode(header(3).subarray(10))
   expect(begins).toMatch(
-    /^\{'descr': \[\('index', '<i8'\), \('logLikelihood', '<f8'\), \('bitsPerDim', '<f8'\), \('percentile', '<f8'\)\], 'fortran_order': False, 'shape': \(3,\), \} *\n$/,
+    /^\{'descr': \[\('index', '<i8'\), \('logLikelihood', '<f8'\), .*\('outlier', '<f8'\)\], 'fortran_order': False, 'shape': \(3,\), \} *\n$/,
   )
   expect(header(0)).toHaveLength(header(10 ** 12).length)
   expect(header(3).length % 64).toBe(0)
@@ -65,33 +74,21 @@ test('NPY holds records of the numbers, little-endian, without padding', () => {
     fc.property(examples, (some) => {
       const bytes = encode(some)
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      const rows = some.map((_, row) => [
-        Number(view.getBigInt64(32 * row, true)),
-        ...[8, 16, 24].map((at) => view.getFloat64(32 * row + at, true)),
-      ])
-      const { NaN: unknown } = Number
-      expect(rows).toEqual(
-        some.map(({ index, logLikelihood, bitsPerDim, percentile }) => [
-          index,
-          logLikelihood,
-          bitsPerDim ?? unknown,
-          percentile ?? unknown,
-        ]),
-      )
+      const field = (row: number, at: number): number => {
+        const offset = rowBytes! * row + 8 * at
+        return numbers[at]!.array === 'int64' ? Number(view.getBigInt64(offset, true)) : view.getFloat64(offset, true)
+      }
+      const rows = some.map((_, row) => numbers.map((_, at) => field(row, at)))
+      expect(rows).toEqual(some.map((example) => numbers.map(({ of }) => Number(of(example) ?? Number.NaN))))
     }),
   )
 })
 
 test.each(scoreEndings)('rows of %s are found in any part of a file', (ending) => {
   const { encode, rowsIn } = formatOf(`scores${ending}`)!
-  const rows = Array.from({ length: 9 }, (_, i) => ({
-    index: 7 * i,
-    file: 'a, b',
-    row: i,
-    logLikelihood: i / 3,
-    bitsPerDim: null,
-    percentile: 1,
-  }))
+  const rows = Array.from({ length: 9 }, (_, i) =>
+    scoredExample({ index: 7 * i, file: 'a, b', row: i, logLikelihood: i / 3, percentile: 1 }),
+  )
   const bytes = encode(rows)
   const edges = rows.map((_, i) => encode(rows.slice(0, i)).length)
   for (let from = 0; from <= bytes.length; from++) {

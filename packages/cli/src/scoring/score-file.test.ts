@@ -4,20 +4,16 @@ import { workspace } from '../niceflow.fixture.ts'
 import type { ScoredExample } from './columns.ts'
 import { formatOf, scoreEndings } from './formats.ts'
 import { openScoreFile } from './score-file.ts'
+import { scoredExample } from './scored.fixture.ts'
 
 const { path, remove } = workspace()
 afterAll(remove)
 
 /** Two blocks and a bit; the examples 5, 1023 and 2000 are broken, and have no rows. */
 const end = 2100
-const rows: readonly ScoredExample[] = Array.from({ length: end }, (_, index) => ({
-  index,
-  file: `scans/${index}.png`,
-  row: 0,
-  logLikelihood: 2000 + Math.sin(index),
-  bitsPerDim: 4 + Math.cos(index),
-  percentile: null,
-})).filter(({ index }) => ![5, 1023, 2000].includes(index))
+const rows: readonly ScoredExample[] = Array.from({ length: end }, (_, index) =>
+  scoredExample({ index, file: `scans/${index}.png`, logLikelihood: 2000 + Math.sin(index), bitsPerDim: 4 + Math.cos(index) }),
+).filter(({ index }) => ![5, 1023, 2000].includes(index))
 
 type Request = { resume?: boolean; start?: number; end?: number; of?: readonly ScoredExample[]; upTo?: number }
 

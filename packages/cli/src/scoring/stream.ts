@@ -1,4 +1,5 @@
-import { rows } from '@niceflow/core'
+import { type Judge, rows } from '@niceflow/core'
+import { codeSizes } from '@niceflow/formats'
 import { type Flow, NonFiniteLikelihoodError } from '@niceflow/runtime'
 import { ahead, blockRows, type ReadOptions, readExamples, type Stretch } from '../examples.ts'
 import { type ScoredExample, scoredExamples } from './columns.ts'
@@ -7,6 +8,8 @@ export type StreamOptions = ReadOptions & {
   /** Dequantisation draws averaged for each example of pixels. */
   readonly draws: number
   readonly seed: number
+  /** What compares examples with held-out ones; null for a bundle without calibration. */
+  readonly judge: Judge | null
 }
 
 /**
@@ -21,9 +24,9 @@ export async function* scoreExamples(flow: Flow, paths: readonly string[], optio
 async function scoreStretch(flow: Flow, stretch: Stretch, options: StreamOptions): Promise<ScoredExample[]> {
   const { x, firstIndex, origins } = stretch
   try {
-    const { seed, draws } = options
+    const { seed, draws, judge } = options
     const score = await flow.score(x, { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex })
-    return scoredExamples(flow.manifest, stretch, score)
+    return scoredExamples(flow.manifest, stretch, score, judge?.bySize ? codeSizes(x, flow.manifest.model) : null, judge)
   } catch (error) {
     if (!(error instanceof NonFiniteLikelihoodError)) throw error
     const { row: at, value } = error

@@ -1,0 +1,16 @@
+import type { ScoredExample } from './columns.ts'
+
+/** An example of which nothing is known but its likelihood. */
+export function scoredExample(known: Pick<ScoredExample, 'index' | 'logLikelihood'> & Partial<ScoredExample>): ScoredExample {
+  return {
+    file: 'a.npy',
+    row: 0,
+    standardError: null,
+    bitsPerDim: null,
+    compressedBits: null,
+    percentile: null,
+    scores: null,
+    outlier: null,
+    ...known,
+  }
+}
