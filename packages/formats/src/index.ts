@@ -1,4 +1,5 @@
 export { type FileFault, InvalidFileError } from './bytes.ts'
+export * from './gif.ts'
 export * from './idx.ts'
 export * from './npy.ts'
 export * from './png.ts'
