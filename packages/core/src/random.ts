@@ -16,6 +16,10 @@ export const purposes = {
   probe: 6,
   augmentation: 7,
   dropout: 8,
+  mask: 20,
+  inpaintingStart: 21,
+  inpaintingNoise: 22,
+  inpaintingDequantization: 23,
 } as const
 export type Purpose = keyof typeof purposes
 

@@ -40,6 +40,7 @@ it('exports these names and no others', () => {
       "sliceBounds",
       "storeWeights",
       "storedTensors",
+      "storedWeights",
       "toTensor",
       "usesOf",
       "weightValue",

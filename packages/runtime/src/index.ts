@@ -1,5 +1,8 @@
 export type { DequantizationKey, Examples } from './examples.ts'
 export * from './flow.ts'
+export { type Inpainting, InpaintingDivergedError, type InpaintOptions, type InpaintProgress } from './inpainting.ts'
+export { type MethodName as InpaintMethod, methodNames as inpaintMethods } from './inpainting-methods.ts'
+export * from './masks.ts'
 export * from './probe.ts'
 export * from './progress.ts'
 export * from './session.ts'
