@@ -1,6 +1,7 @@
 import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
 import { catalogue } from '@niceflow/data'
 import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
+import { filesOf } from '@niceflow/runtime'
 import { recipeOf } from '@niceflow/trainer'
 import { storageRows } from './bundle.ts'
 import { trainCommandLine } from './recipe-flags.ts'
@@ -111,7 +112,7 @@ function figures({ calibration, evaluation }: Manifest): string[] {
 
 function storage(manifest: Manifest): string[] {
   return storageRows(manifest).map((row) => {
-    const files = Object.values(manifest.variants[row[0] as StorageType]!).map((file) => `\`${file}\``)
+    const files = filesOf(manifest.variants[row[0] as StorageType]!).map((file) => `\`${file}\``)
     return `| ${[...row, files.join(', ')].join(' | ')} |`
   })
 }

@@ -28,6 +28,7 @@ test('a bundle is exported with its card, its samples, its calibration and its p
     'decoder.onnx',
     'encoder.onnx',
     'flow.json',
+    'inpainter.onnx',
     'samples.png',
     'weights.bin',
   ])

@@ -3,6 +3,7 @@ import { encoderGraph, ports } from '@niceflow/flow'
 import { encodeModel, type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import { openSession } from '@niceflow/runtime-node'
+import { type InpaintingFigure, measureInpainting } from './benchmark-inpainting.ts'
 import { inTurns, openPeak, rates } from './benchmark-peak.ts'
 import {
   measureTraining,
@@ -26,6 +27,8 @@ export type Benchmark = {
   readonly peakGflops: number
   readonly training: readonly TrainingFigure[]
   readonly scoring: readonly (Figure & { readonly msPerBatch: number })[]
+  /** A step of the inpainter beside the passes that it is made of. */
+  readonly inpainting: InpaintingFigure
   /** Making batches and their noise, as a share of a training step of the same size. */
   readonly batches: { readonly batch: number; readonly msPerStep: number; readonly ofStep: number }
   /** Whether memory grows while a model is trained. */
@@ -72,6 +75,9 @@ export async function benchmark({ data, repeats = 7, onProgress, ...computing }:
   }
   await session.dispose()
 
+  onProgress?.('inpainting')
+  const inpainting = await measureInpainting(open, repeats)
+
   const [{ device: used, peakMemoryMiB, figures }] = measured as [TrainingMeasurement]
   const { batch, msPerBatch, msPerStep } = figures[0]!
   return {
@@ -80,6 +86,7 @@ export async function benchmark({ data, repeats = 7, onProgress, ...computing }:
     peakGflops: Math.max(...[...training, ...scoring].map((row) => row.peakGflops)),
     training,
     scoring,
+    inpainting,
     batches: { batch, msPerStep: msPerBatch, ofStep: msPerBatch / msPerStep },
     memory: measured.map(({ memory }) => memory),
     peakMemoryMiB,

@@ -29,6 +29,7 @@ it('exports these names and no others', () => {
       "readHistory",
       "readRecipeFile",
       "readRun",
+      "readSource",
       "recipeOf",
       "replaceBundle",
       "replaceFolder",

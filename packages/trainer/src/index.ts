@@ -1,5 +1,7 @@
 export * from './benchmark.ts'
+export type { InpaintingFigure } from './benchmark-inpainting.ts'
 export * from './bundle.ts'
+export { type BundleSource, type Figures, manifestFile, readSource } from './bundle-source.ts'
 export { CheckpointError, type EpochRecord, type RunState } from './checkpoint.ts'
 export * from './config.ts'
 export { DivergedError, StoppedError } from './ended.ts'

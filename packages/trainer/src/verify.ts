@@ -1,28 +1,29 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NiceflowError, rows, type StorageType, type Tensor } from '@niceflow/core'
 import type { FlowConfig } from '@niceflow/flow'
-import { decodeModel, evaluate } from '@niceflow/graph'
+import { evaluate } from '@niceflow/graph'
 import type { Flow } from '@niceflow/runtime'
-import { readBundle } from '@niceflow/runtime-node'
+import { type NodeDevice, readBundle } from '@niceflow/runtime-node'
+import { readGraph } from './bundle-source.ts'
 import { recipeOf } from './config.ts'
+import { checkInpainter, type InpainterFacts } from './verify-inpainter.ts'
 
-type Tolerances = { readonly roundTrip: number; readonly mean: number; readonly any: number }
+type Tolerances = { readonly roundTrip: number; readonly mean: number; readonly any: number; readonly inpainter: number }
 
 /**
  * Round trips through float32 graphs: scales up to 1,600 turn rounding of latents into 1e-5 of a pixel. Log-likelihoods: sums of 784 float32
  * terms of a few nats each, against float64.
  */
-const smooth: Tolerances = { roundTrip: 1e-4, mean: 1e-2, any: 5e-2 }
+const smooth: Tolerances = { roundTrip: 1e-4, mean: 1e-2, any: 5e-2, inpainter: 1e-3 }
 
 /**
  * A light bin has a ten-thousandth of the float32 numbers of [0, 1], each 1e-3 of the bin. A density of bins jumps at their edges: where rounding
  * takes a value across one, a term changes by the logarithm of the ratio of two masses, 9 nats at most, in a few images of a hundred: the mean of
  * the 32 images that an export looks at, then, by some tenths.
  */
-const stepped: Tolerances = { roundTrip: 1e-3, mean: 0.5, any: 10 }
+const stepped: Tolerances = { roundTrip: 1e-3, mean: 0.5, any: 10, inpainter: 0.5 }
 
 const tolerances: Readonly<Record<FlowConfig['law'], Tolerances>> = {
   additive: smooth,
@@ -49,6 +50,11 @@ export type Verification = {
   readonly roundTrip: { readonly max: number; readonly tolerance: number }
   /** Log-likelihoods against the exported encoder interpreted in float64, nats: the difference of the means and the largest of any example. */
   readonly float64: { readonly mean: number; readonly meanTolerance: number; readonly max: number; readonly maxTolerance: number }
+  /**
+   * Steps of the inpainter against the exported file interpreted in float64, relative to the longest way that a pixel went; and how many observed
+   * pixels it changed, which is none. Null where the bundle has no inpainter.
+   */
+  readonly inpainter: (InpainterFacts & { readonly tolerance: number }) | null
 }
 
 /**
@@ -65,16 +71,14 @@ export async function verifyBundle(
   onProgress?: (done: number, total: number) => void,
 ): Promise<Verification> {
   const { dtype } = flow
-  const { manifest, paths } = await readBundle(folder, { dtype })
+  const { manifest } = await readBundle(folder, { dtype })
   for (const [file, { sha256 }] of Object.entries(manifest.files)) await assertDigest(join(folder, file), sha256)
 
   const { z, logLikelihood } = await flow.encode(x)
   const back = await flow.decode(z)
   const roundTrip = back.data.reduce((most, value, i) => Math.max(most, Math.abs(value - x.data[i]!)), 0)
 
-  const weights = await readFile(paths.weights)
-  const readExternal = (_: string, offset: number, length: number): Uint8Array => weights.subarray(offset, offset + length)
-  const { graph } = decodeModel(await readFile(paths.encoder), { source: paths.encoder, readExternal })
+  const { graph } = (await readGraph(folder, dtype, 'encoder'))!
   const count = x.dims[0]!
   let sum = 0
   let max = 0
@@ -89,17 +93,23 @@ export async function verifyBundle(
     onProgress?.(end, count)
   }
   const bounds = tolerances[recipeOf(manifest).flow.law]
+  const inpainter = await checkInpainter(folder, { dtype, device: flow.device as NodeDevice }, x)
   const found: Verification = {
     dtype,
     files: Object.keys(manifest.files).length,
     examples: count,
     roundTrip: { max: roundTrip, tolerance: bounds.roundTrip },
     float64: { mean: Math.abs(sum / count), meanTolerance: bounds.mean, max, maxTolerance: bounds.any },
+    inpainter: inpainter ? { ...inpainter, tolerance: bounds.inpainter } : null,
   }
   const what = `${folder}, ${dtype}`
   assertWithin(what, 'round trip max |decode(encode(x)) - x|', roundTrip, bounds.roundTrip)
   assertWithin(what, 'mean log-likelihood against float64', found.float64.mean, bounds.mean)
   assertWithin(what, "an example's log-likelihood against float64", max, bounds.any)
+  if (inpainter) {
+    assertWithin(what, 'observed pixels that the inpainter changes', inpainter.changed, 0)
+    assertWithin(what, "the inpainter's steps against float64, relative", inpainter.distance, bounds.inpainter)
+  }
   return found
 }
 

@@ -24,13 +24,14 @@ export const benchCommand: Command = command(
       `${percent(ofPeak)} of`,
       `${number(peakGflops)} GFLOP/s`,
     ]
-    const { batches, memory, peakMemoryMiB } = found
+    const { batches, inpainting, memory, peakMemoryMiB } = found
     const text = [
       `device ${found.device}; work counts matrix products only; the peak is MatMul [batch, 1000] x [1000, 1000], measured in turns; medians of ${repeats}`,
       table([
         ...found.training.map((figure) => row(`training step, ${figure.model} model,`, figure.msPerStep, figure)),
         ...found.scoring.map((figure) => row('scoring', figure.msPerBatch, figure)),
       ]),
+      `inpainting: ${number(inpainting.msPerStep, 2)} ms a step at batch ${inpainting.batch}, ${number(inpainting.ratio, 2)} of one forward and one input-gradient pass alone (${number(inpainting.msPerPasses, 2)} ms)`,
       `batches and noise: ${number(batches.msPerStep, 2)} ms a step at batch ${batches.batch}, ${percent(batches.ofStep)} of it`,
       ...memory.map(({ model, batch, steps, residentMiB: [first, second] }) => {
         const most = `at most ${number(first)} MiB in the first half, ${number(second)} MiB in the second`

@@ -4,10 +4,10 @@ import type { Manifest, StorageType } from '@niceflow/core'
 import type { Dataset } from '@niceflow/data'
 import {
   amendBundle,
+  type BundleSource,
   calibrate,
   exportBundle,
-  type Run,
-  readRun,
+  readSource,
   replaceBundle,
   scoreSelection,
   selectFor,
@@ -27,28 +27,32 @@ const verifiedExamples = 32
 export const exportCommand: Command = command(
   (yargs) =>
     deviceFlags(dataFlags(yargs))
-      .positional('run', { type: 'string', demandOption: true, describe: 'The folder of a run' })
+      .positional('run', { type: 'string', demandOption: true, describe: 'The folder of a run, or of a bundle to write anew' })
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the bundle' })
       .option('name', { type: 'string', requiresArg: true, describe: "The model's name", defaultDescription: "the folder's" })
       .option('dtype', {
-        default: 'fp32',
         requiresArg: true,
         coerce: dtypesFlag,
         describe: 'How weights are stored: fp32, fp16, q8, or several of them, the default first',
+        defaultDescription: 'fp32 of a run, as they are of a bundle',
       })
       .option('overwrite', { type: 'boolean', default: false, describe: 'Replace a bundle that is there already' })
       .example('$0 export runs/mnist --out out/mnist', 'write it, verify it')
-      .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs'),
-  async ({ run: folder, out, name = basename(resolve(out)), dtype: dtypes, overwrite, dataDir, ...device }) => {
-    const run = await readRun(folder, warn)
-    const dataset = await ownDataset(run.state.data.name, dataDir)
-    if (!dataset) warn(`the catalogue has no dataset ${run.state.data.name}: no calibration, and no cost of stored weights`)
+      .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs')
+      .example('$0 export models/mnist-nice --out out/mnist', 'a bundle anew: the same weights, the graphs of this version'),
+  async ({ run: folder, out, name = basename(resolve(out)), dtype, overwrite, dataDir, ...device }) => {
+    const source = await readSource(folder, warn)
+    const { dataset: trainedOn } = source.provenance
+    const dataset = await ownDataset(trainedOn, dataDir)
+    const dtypes = dtype ?? source.dtypes
+    const measured = source.figures(dtypes).calibration !== null
+    if (!dataset && !measured) warn(`the catalogue has no dataset ${trainedOn}: no calibration, and no cost of stored weights`)
     return replaceBundle(out, { overwrite }, async (draft): Promise<Answer> => {
-      const written = await writeBundle(run, draft, { name, dtypes })
-      const measured = dataset ? await measure(run, draft, written, dataset, device) : { calibration: null }
+      const written = await writeBundle(source, draft, { name, dtypes })
+      const figures = dataset && !measured ? await measure(source, draft, written, dataset, device) : {}
       const samples = await withFlow(draft, device, (flow) => drawSamples(flow))
-      const card = modelCard({ ...written, ...measured })
-      const manifest = await amendBundle(draft, measured, { [cardFile]: card, ...(samples && { [samplesFile]: samples }) })
+      const card = modelCard({ ...written, ...figures })
+      const manifest = await amendBundle(draft, figures, { [cardFile]: card, ...(samples && { [samplesFile]: samples }) })
       const variants = await verifyVariants(draft, storedIn(manifest), { ...device, dataset, count: verifiedExamples })
       const { calibration, storageCost: cost, files } = manifest
       return {
@@ -67,9 +71,9 @@ export const exportCommand: Command = command(
   },
 )
 
-/** What held-out examples score in each variant: the yardstick of the default, and what storing weights so costs. */
+/** What held-out examples score in each variant: the yardstick of the default, and what storing weights so costs, where float32 is at hand. */
 async function measure(
-  run: Run,
+  source: BundleSource,
   draft: string,
   manifest: Manifest,
   dataset: Dataset,
@@ -83,15 +87,17 @@ async function measure(
     )
   const scores: Partial<Record<StorageType, Float64Array>> = {}
   for (const dtype of storedIn(manifest)) scores[dtype] = await scoresOf(draft, dtype)
-  const exact = scores.fp32 ?? (await inFloat32(run, draft, (bundle) => scoresOf(bundle, 'fp32')))
-  return { calibration: calibrate(split, scores[manifest.dtype]!), storageCost: storageCost(split, exact, scores) }
+  const calibration = calibrate(split, scores[manifest.dtype]!)
+  if (!source.exact) return { calibration }
+  const exact = scores.fp32 ?? (await inFloat32(source, draft, (bundle) => scoresOf(bundle, 'fp32')))
+  return { calibration, storageCost: storageCost(split, exact, scores) }
 }
 
-/** Lends a bundle of the run's own float32 parameters, for a bundle that does not have them. */
-async function inFloat32<T>(run: Run, draft: string, use: (bundle: string) => Promise<T>): Promise<T> {
+/** Lends a bundle of the source's float32 parameters, for a bundle that does not have them. */
+async function inFloat32<T>(source: BundleSource, draft: string, use: (bundle: string) => Promise<T>): Promise<T> {
   const bundle = join(draft, 'float32')
   try {
-    await exportBundle(run, bundle)
+    await exportBundle(source, bundle, { dtypes: ['fp32'] })
     return await use(bundle)
   } finally {
     await rm(bundle, { recursive: true, force: true })
