@@ -36,6 +36,12 @@ const commands: readonly Entry[] = [
   },
   { usage: 'sample <bundle>', about: 'Draw examples from a model', load: async () => (await import('./commands/sample.ts')).sampleCommand },
   {
+    usage: 'inpaint <bundle>',
+    about: 'Fill hidden pixels by ascending their likelihood',
+    lists: ['input'],
+    load: async () => (await import('./commands/inpaint.ts')).inpaintCommand,
+  },
+  {
     usage: 'verify <bundle>',
     about: 'Check a bundle: checksums, round trip, parity with a float64 reference',
     load: async () => (await import('./commands/verify.ts')).verifyCommand,

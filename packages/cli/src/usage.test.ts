@@ -23,7 +23,7 @@ describe.concurrent('the command, in a process of its own', () => {
     const { code, stdout, stderr } = await niceflow(['--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const names = [...stdout.matchAll(/^ {2}niceflow (\w+)/gm)].map(([, name]) => name)
-    expect(names).toEqual('train export eval score sample verify summary report bench data setup doctor completion'.split(' '))
+    expect(names).toEqual('train export eval score sample inpaint verify summary report bench data setup doctor completion'.split(' '))
   })
 
   test('--version is that of the package', async () => {
