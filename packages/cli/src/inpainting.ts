@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { cellWidth, type ModelFacts, meanAndError, NiceflowError, type Tensor, tensor } from '@niceflow/core'
+import { cellWidth, type ModelFacts, meanAndError, NiceflowError, tensor } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
-import { type Image, InvalidFileError, readPng, toGrey, writeGif, writePng } from '@niceflow/formats'
-import { imageGrid } from '@niceflow/report'
+import { InvalidFileError, readPng, toGrey } from '@niceflow/formats'
 import { type Inpainting, makeMasks, maskNames } from '@niceflow/runtime'
 import { type Rows, readExamples } from './examples.ts'
 
@@ -91,7 +90,7 @@ async function readMask(
 }
 
 /** How well some rows were filled. */
-export type Filled = {
+export type MaskFigures = {
   readonly mask: string
   readonly examples: number
   /** Nats on the model's data range. */
@@ -105,11 +104,11 @@ export function figuresOf(
   model: ModelFacts,
   { masks, count, x, mask }: Problem,
   found: Inpainting,
-): { all: Filled; byMask: readonly Filled[] } {
+): { all: MaskFigures; byMask: readonly MaskFigures[] } {
   const { dim, dataRange } = model
   const [low, high] = dataRange
   const truth = (k: number): number => (x.dtype === 'uint8' ? low + (x.data[k]! + 0.5) * cellWidth(dataRange) : x.data[k]!)
-  const part = (name: string, from: number, to: number): Filled => {
+  const part = (name: string, from: number, to: number): MaskFigures => {
     let [sum, hidden] = [0, 0]
     for (let k = from * dim; k < to * dim; k++) {
       if (mask[k] === 1) continue
@@ -124,45 +123,4 @@ export function figuresOf(
     all: part(masks.length === 1 ? masks[0]! : 'all', 0, masks.length * count),
     byMask: masks.map((name, i) => part(name, i * count, (i + 1) * count)),
   }
-}
-
-/** The grey of hidden pixels where a mask is shown, as a share of the range. */
-const hiddenShade = 0.5
-
-/** Originals, what of them is observed, and how they were filled, beside one another; a row for each mask, or for every ten examples. */
-export function figure(
-  model: ModelFacts & { readonly imageShape: readonly [number, number] },
-  problem: Problem,
-  filled: Tensor<'float32'>,
-): Uint8Array {
-  const { x, mask, masks, count } = problem
-  const { dim, dataRange, imageShape } = model
-  const [low, high] = dataRange
-  const across = masks.length > 1 ? count : Math.min(count, 10)
-  const original = x.dtype === 'uint8' ? Float32Array.from(x.data, (pixel) => low + (pixel + 0.5) * cellWidth(dataRange)) : x.data
-  const observed = original.map((value, k) => (mask[k] === 1 ? value : low + hiddenShade * (high - low)))
-  const rows = Math.ceil((masks.length * count) / across)
-  const picture = new Float32Array(rows * 3 * across * dim).fill(low)
-  for (let row = 0; row < rows; row++) {
-    for (const [block, images] of [original, observed, filled.data].entries()) {
-      picture.set(images.subarray(row * across * dim, (row + 1) * across * dim), (3 * row + block) * across * dim)
-    }
-  }
-  return writePng(imageGrid(picture, { shape: imageShape, range: dataRange, columns: 3 * across }))
-}
-
-/** How examples came to be, as an animation or, for a name that ends in .png, as a strip: a row for each example, time going right. */
-export async function trajectory(
-  path: string,
-  { imageShape: shape, dataRange: range, dim }: ModelFacts & { readonly imageShape: readonly [number, number] },
-  frames: readonly Float32Array[],
-  columns: number,
-): Promise<Uint8Array> {
-  if (!/\.png$/i.test(path)) return writeGif(frames.map((frame): Image => imageGrid(frame, { shape, range, columns })))
-  const strip = new Float32Array(frames.length * frames[0]!.length)
-  frames.forEach((frame, time) => {
-    for (let row = 0; row < frame.length / dim; row++)
-      strip.set(frame.subarray(row * dim, (row + 1) * dim), (row * frames.length + time) * dim)
-  })
-  return writePng(imageGrid(strip, { shape, range, columns: frames.length }))
 }

@@ -20,7 +20,9 @@ import {
   priorRows,
   type RowSource,
 } from './examples.ts'
-import { ascend, assertObserved, type Inpainting, type InpaintOptions, maskRows, startSamples } from './inpainting.ts'
+import { ascend, type Inpainting, type InpaintOptions } from './inpainting.ts'
+import { assertObserved, maskRows } from './inpainting-input.ts'
+import { startSamples } from './inpainting-starts.ts'
 import { type Device, type Session, SessionError } from './session.ts'
 
 export type FlowParts = {

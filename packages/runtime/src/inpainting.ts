@@ -1,15 +1,7 @@
-import {
-  type DataRange,
-  fillUniform,
-  InvalidValueError,
-  type ModelFacts,
-  NiceflowError,
-  streamKey,
-  type Tensor,
-  tensor,
-} from '@niceflow/core'
+import { type DataRange, InvalidValueError, NiceflowError, type Tensor, tensor } from '@niceflow/core'
 import { assertInteger } from './check.ts'
 import { type Method, type MethodName, methodNames, methods } from './inpainting-methods.ts'
+import { sampleStarts, type Unstarted, uniformStart } from './inpainting-starts.ts'
 import { type Session, SessionError } from './session.ts'
 
 export type InpaintOptions = {
@@ -54,65 +46,17 @@ export class InpaintingDivergedError extends NiceflowError {
   override readonly name = 'InpaintingDivergedError'
 }
 
-/** The samples that a start is made of: so many are drawn, cooler than the model's own, and the nearest of them averaged. */
-export const startSamples = { count: 1000, temperature: 0.7, nearest: 8 } as const
-
 /** Numbers of noise that are made at once, at most: 64 MiB. */
 const noiseNumbers = 2 ** 24
 
 /** A range that no number leaves. */
 const everywhere: DataRange = [-3.4e38, 3.4e38]
 
-/** A mask as rows for each of n examples. A mask of one row is that of all. @throws InvalidValueError */
-export function maskRows(mask: unknown, count: number, dim: number): Float32Array {
-  const { data, dims } = mask instanceof Float32Array ? { data: mask, dims: undefined } : ((mask ?? {}) as Partial<Tensor<'float32'>>)
-  const expected = `float32 [${dim}] for all examples, or [${count}, ${dim}]`
-  if (!(data instanceof Float32Array)) throw new InvalidValueError({ what: 'mask', expected, got: mask })
-  if (data.length !== dim && data.length !== count * dim) {
-    throw new InvalidValueError({
-      what: 'mask',
-      expected,
-      got: dims === undefined ? `${data.length} numbers` : `float32 [${dims.join(', ')}]`,
-    })
-  }
-  const rows = data.length / dim
-  for (let row = 0; row < rows; row++) {
-    const one = data.subarray(row * dim, (row + 1) * dim)
-    const what = `row ${row} of mask`
-    const other = one.find((value) => value !== 0 && value !== 1)
-    if (other !== undefined) throw new InvalidValueError({ what, expected: '0 (hidden) and 1 (observed)', got: other })
-    if (!one.includes(0)) throw new InvalidValueError({ what, expected: 'a hidden pixel to fill', got: 'none hidden' })
-    if (!one.includes(1)) {
-      throw new InvalidValueError({
-        what,
-        expected: 'an observed pixel to go by',
-        got: 'all hidden',
-        remedy: 'draw samples, where nothing is known',
-      })
-    }
-  }
-  if (data.length === count * dim) return data
-  const all = new Float32Array(count * dim)
-  for (let row = 0; row < count; row++) all.set(data, row * dim)
-  return all
-}
-
-/** @throws InvalidValueError naming the first observed pixel that is no number on the data range; hidden ones are never read */
-export function assertObserved(x: Float32Array, mask: Float32Array, { dim, dataRange: [low, high] }: ModelFacts): void {
-  const at = x.findIndex((value, k) => mask[k] === 1 && !(low <= value && value <= high))
-  if (at === -1) return
-  const what = `row ${Math.floor(at / dim)} of x`
-  throw new InvalidValueError({ what, expected: `observed pixels on [${low}, ${high}]`, got: `${x[at]} at ${at % dim}` })
-}
-
-export type Ascent = {
+/** Examples whose hidden pixels are written in place, and what it takes. */
+export type Ascent = Unstarted & {
   readonly session: Session
-  readonly model: ModelFacts
   /** The most rows given to the session at once. */
   readonly maxBatch: number
-  /** Examples of the model, [count, dim] flat, which are changed where `mask` is 0. */
-  readonly x: Float32Array
-  readonly mask: Float32Array
   /** Samples of the model on its data range, [startSamples.count, dim] flat, for a method that starts from them. */
   readonly samples: () => Promise<Float32Array>
   /** The log-likelihoods of examples [n, dim] flat, nats. */
@@ -133,7 +77,7 @@ export async function ascend(ascent: Ascent, options: InpaintOptions): Promise<P
   const method: Method = methods[name]
   const { dim } = model
   const count = x.length / dim
-  const starts = method.start === 'samples' ? await sampleStarts(ascent) : [uniformStart(ascent, seed, firstIndex)]
+  const starts = method.start === 'samples' ? sampleStarts(ascent, await ascent.samples()) : [uniformStart(ascent, seed, firstIndex)]
   x.set(starts[0]!)
   const trace = new Float64Array(steps)
   const cut = Math.max(1, Math.min(maxBatch, Math.floor(noiseNumbers / (chunk * dim))))
@@ -165,39 +109,6 @@ export async function ascend(ascent: Ascent, options: InpaintOptions): Promise<P
     }
   }
   return { logLikelihood, trace: trace.subarray(0, done) }
-}
-
-/** Hidden pixels uniform on the data range. */
-function uniformStart({ model, x, mask }: Ascent, seed: number, firstIndex: number): Float32Array {
-  const { dim, dataRange } = model
-  const [low, high] = dataRange
-  const drawn = new Float32Array(x.length)
-  for (let row = 0; row < x.length / dim; row++) {
-    fillUniform(streamKey(seed, 'inpaintingStart', firstIndex + row), drawn, row * dim, (row + 1) * dim)
-  }
-  return x.map((value, k) => (mask[k] === 1 ? value : low + (high - low) * drawn[k]!))
-}
-
-/** Hidden pixels as the samples have them whose observed pixels are nearest to an example's, by squared distance: the mean of some, and the nearest. */
-async function sampleStarts({ model: { dim }, x, mask, samples: draw }: Ascent): Promise<[mean: Float32Array, nearest: Float32Array]> {
-  const samples = await draw()
-  const distances = new Float64Array(samples.length / dim)
-  const starts = [x.slice(), x.slice()] as [Float32Array, Float32Array]
-  for (let first = 0; first < x.length; first += dim) {
-    for (let sample = 0; sample < distances.length; sample++) {
-      let sum = 0
-      for (let d = 0; d < dim; d++) if (mask[first + d] === 1) sum += (samples[sample * dim + d]! - x[first + d]!) ** 2
-      distances[sample] = sum
-    }
-    const order = Array.from(distances, (_, sample) => sample).sort((a, b) => distances[a]! - distances[b]! || a - b)
-    const nearest = order.slice(0, startSamples.nearest)
-    for (let d = 0; d < dim; d++) {
-      if (mask[first + d] === 1) continue
-      starts[0][first + d] = nearest.reduce((sum, sample) => sum + samples[sample * dim + d]! / nearest.length, 0)
-      starts[1][first + d] = samples[nearest[0]! * dim + d]!
-    }
-  }
-  return starts
 }
 
 type Run = {

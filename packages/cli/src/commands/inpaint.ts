@@ -1,19 +1,13 @@
-import { extname } from 'node:path'
-import { InvalidValueError, type ModelFacts, NiceflowError, type Tensor } from '@niceflow/core'
-import { writeNpy, writePng } from '@niceflow/formats'
-import { imageGrid } from '@niceflow/report'
-import { inpaintMethods, maskNames } from '@niceflow/runtime'
-import { writeAtomic } from '@niceflow/trainer'
+import { NiceflowError } from '@niceflow/core'
+import { type Flow, type Inpainting, type InpaintMethod, type InpaintProgress, inpaintMethods, maskNames } from '@niceflow/runtime'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
-import { figure, figuresOf, readProblem, trajectory } from '../inpainting.ts'
+import { figuresOf, type MaskFigures, type Problem, readProblem } from '../inpainting.ts'
+import { assertPaths, assertPictures, writePictures } from '../inpainting-pictures.ts'
 import { interruptible } from '../interruption.ts'
 import { ascentProgress, note } from '../progress.ts'
 import { nats, number, rangeOf, table } from '../text.ts'
-
-/** Pictures, and the endings that each may have. */
-const endings = { out: ['.png', '.npy'], figure: ['.png'], trajectory: ['.gif', '.png'] } as const
 
 /** Points of the ascent that `--json` tells of. */
 const tracePoints = 20
@@ -49,87 +43,31 @@ export const inpaintCommand: Command = command(
         '$0 inpaint out/mnist --dataset mnist --mask all --figure figure6.png',
         "the paper's figure 6: ten masks by ten test digits",
       ),
-  async ({
-    bundle,
-    input,
-    dataset,
-    dataDir,
-    count,
-    mask,
-    method,
-    steps,
-    seed,
-    frames,
-    out,
-    figure: pictured,
-    trajectory: moving,
-    json,
-    ...device
-  }) => {
-    assertFlags({ input, dataset, out, figure: pictured, trajectory: moving, json: json === true })
+  async ({ bundle, input, dataset, dataDir, count, mask, method, steps, seed, frames, out, figure, trajectory, json, ...device }) => {
+    const paths = { out, figure, trajectory }
+    assertPaths(paths, json === true)
+    if ((input === undefined) === (dataset === undefined)) {
+      throw new NiceflowError(`expected --input or --dataset, got ${input === undefined ? 'neither' : 'both'}`, { usage: true })
+    }
     return withFlow(bundle, device, async (flow) => {
       const { model } = flow.manifest
-      for (const path of [pictured, moving, out]) if (path !== undefined && extname(path).toLowerCase() !== '.npy') assertImages(model)
+      assertPictures(paths, model)
       const problem = await readProblem(model, { input, dataset, dataDir, count, mask, seed })
-      const seen: Float32Array[] = []
-      const bar = ascentProgress()
-      const interruption = interruptible()
-      const found = await flow
-        .inpaint(problem.x, problem.mask, {
-          method,
-          steps,
-          seed,
-          signal: interruption.signal,
-          ...(moving !== undefined && { chunk: Math.ceil(steps / frames) }),
-          onProgress: (progress) => {
-            if (progress.done === 0) note(`examples to fill: ${number(problem.x.dims[0]!)}; ${method}, ${number(steps)} steps`)
-            bar.update(progress)
-            if (moving !== undefined) seen.push(progress.x.slice())
-          },
-        })
-        .finally(() => {
-          bar.stop()
-          interruption.dispose()
-        })
+      const watched = trajectory === undefined ? 0 : frames
+      const { found, seen, exitCode } = await fill(flow, problem, { method, steps, seed }, watched)
+      const files = await writePictures(paths, { model, problem, found, frames: seen })
       const stopped = found.done < steps
-      if (stopped) process.exitCode = interruption.exitCode()
-      const images = model as ModelFacts & { readonly imageShape: readonly [number, number] }
-      const columns = problem.masks.length > 1 ? problem.count : Math.min(problem.count, 10)
-      if (out !== undefined)
-        await writeAtomic(out, extname(out).toLowerCase() === '.npy' ? writeNpy(found.x) : picture(found.x, images, columns))
-      if (pictured !== undefined) await writeAtomic(pictured, figure(images, problem, found.x))
-      if (moving !== undefined) await writeAtomic(moving, await trajectory(moving, images, [...seen.slice(0, -1), found.x.data], columns))
+      if (stopped) process.exitCode = exitCode
       const { all, byMask } = figuresOf(model, problem, found)
       const { mask: _, ...total } = all
-      const files = [out, pictured, moving].filter((file) => file !== undefined)
-      const heading = ['mask', 'examples', 'nats', '±', 'error of hidden pixels']
-      const shown = byMask.length > 1 ? [...byMask, all] : byMask
-      const rows = shown.map(({ mask: name, examples, logLikelihood, hiddenError }) => [
-        name,
-        String(examples),
-        nats(logLikelihood.mean),
-        nats(Number.isNaN(logLikelihood.standardError) ? null : logLikelihood.standardError),
-        hiddenError?.toFixed(4) ?? '-',
-      ])
+      const { dtype, device: used } = flow
+      const shape = { bundle, method, steps, done: found.done, stopped, seed, range: model.dataRange }
+      const done = `${number(found.done)} ${stopped ? `of ${number(steps)} steps: stopped` : 'steps'}`
       return {
-        json: {
-          bundle,
-          method,
-          steps,
-          done: found.done,
-          stopped,
-          seed,
-          range: model.dataRange,
-          ...total,
-          masks: byMask,
-          trace: points(found.trace),
-          files,
-          dtype: flow.dtype,
-          device: flow.device,
-        },
+        json: { ...shape, ...total, masks: byMask, trace: points(found.trace), files, dtype, device: used },
         text: [
-          `${method}, ${number(found.done)} ${stopped ? `of ${number(steps)} steps: stopped` : 'steps'}; log-likelihood in nats on ${rangeOf(model.dataRange)}`,
-          table([heading, ...rows]),
+          `${method}, ${done}; log-likelihood in nats on ${rangeOf(model.dataRange)}`,
+          figuresTable(byMask.length > 1 ? [...byMask, all] : byMask),
           ...files,
         ].join('\n'),
       }
@@ -137,42 +75,48 @@ export const inpaintCommand: Command = command(
   },
 )
 
-type Wanted = { readonly [K in keyof typeof endings | 'dataset']: string | undefined } & {
-  readonly input: readonly string[] | undefined
-  readonly json: boolean
-}
+/** Steps between two looks, at most. */
+const chunk = 25
 
-function assertFlags({ input, dataset, json, ...paths }: Wanted): void {
-  if ((input === undefined) === (dataset === undefined)) {
-    throw new NiceflowError(`expected --input or --dataset, got ${input === undefined ? 'neither' : 'both'}`, { usage: true })
+/**
+ * Fills examples with a bar on the terminal, until it is done or a signal ends it.
+ * @param frames how many are kept of the way, after the start; none for 0
+ */
+async function fill(
+  flow: Flow,
+  { x, mask }: Problem,
+  options: { readonly method: InpaintMethod; readonly steps: number; readonly seed: number },
+  frames: number,
+): Promise<{ readonly found: Inpainting; readonly seen: readonly Float32Array[]; readonly exitCode: number }> {
+  const { method, steps } = options
+  const seen: Float32Array[] = []
+  const bar = ascentProgress()
+  const interruption = interruptible()
+  const onProgress = (progress: InpaintProgress): void => {
+    if (progress.done === 0) note(`examples to fill: ${number(x.dims[0]!)}; ${method}, ${number(steps)} steps`)
+    bar.update(progress)
+    if (frames > 0 && progress.done * frames >= seen.length * steps) seen.push(progress.x.slice())
   }
-  for (const flag of Object.keys(endings) as (keyof typeof endings)[]) {
-    const path = paths[flag]
-    const allowed: readonly string[] = endings[flag]
-    if (path === undefined || allowed.includes(extname(path).toLowerCase())) continue
-    throw new InvalidValueError({ what: `--${flag}`, expected: `a file ending in ${allowed.join(' or ')}`, got: path, usage: true })
+  try {
+    const every = frames > 0 ? Math.ceil(steps / frames) : chunk
+    const found = await flow.inpaint(x, mask, { ...options, chunk: Math.min(chunk, every), signal: interruption.signal, onProgress })
+    // What is returned is on the data range, and scored: the last that was seen may be neither.
+    return { found, seen: [...seen.slice(0, -1), found.x.data], exitCode: interruption.exitCode() }
+  } finally {
+    bar.stop()
+    interruption.dispose()
   }
-  if (json || Object.keys(endings).some((flag) => paths[flag as keyof typeof endings] !== undefined)) return
-  throw new NiceflowError('expected --out, --figure, --trajectory or --json: something to show for it', { usage: true })
 }
 
-function assertImages({ imageShape }: ModelFacts): void {
-  if (imageShape !== null) return
-  throw new InvalidValueError({
-    what: 'filled examples as a picture',
-    expected: 'a model of images',
-    got: 'vectors',
-    remedy: 'write an .npy file',
-  })
-}
-
-/** One image is itself, to be read again; several are a grid. */
-function picture(
-  x: Tensor<'float32'>,
-  { imageShape: shape, dataRange: range }: ModelFacts & { readonly imageShape: readonly [number, number] },
-  columns: number,
-): Uint8Array {
-  return writePng(imageGrid(x.data, { shape, range, columns, ...(x.dims[0] === 1 && { gap: 0, scale: 1 }) }))
+function figuresTable(figures: readonly MaskFigures[]): string {
+  const rows = figures.map(({ mask, examples, logLikelihood, hiddenError }) => [
+    mask,
+    String(examples),
+    nats(logLikelihood.mean),
+    nats(Number.isNaN(logLikelihood.standardError) ? null : logLikelihood.standardError),
+    hiddenError?.toFixed(4) ?? '-',
+  ])
+  return table([['mask', 'examples', 'nats', '±', 'error of hidden pixels'], ...rows])
 }
 
 function points(trace: Float64Array): { step: number; logLikelihood: number }[] {
