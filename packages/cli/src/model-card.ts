@@ -33,6 +33,7 @@ export function modelCard(manifest: Manifest): string {
   const { flow, training } = recipeOf(manifest)
   const density = `nats per example, a density on ${rangeOf(model.dataRange)}^${model.dim}`
   const again = fitAgain(manifest)
+  const inpaints = model.imageShape !== null && manifest.variants[manifest.dtype]?.inpainter !== undefined
   const chosen =
     training.validation > 0
       ? `chosen on ${number(training.validation)} more that were held out`
@@ -73,17 +74,17 @@ deciding about people, nor as the only judge of whether an input is genuine.
 \`\`\`sh
 npx niceflow sample . --count 64 --seed 1 --out grid.png
 npx niceflow score . image.png
-npx niceflow verify .
+${inpaints ? 'npx niceflow inpaint . --input image.png --mask top --out filled.png\n' : ''}npx niceflow verify .
 \`\`\`
 
-An encoder (x -> z, log_likelihood) and its decoder (z -> x) run on any ONNX Runtime, their file of weights beside them.
+An encoder (x -> z, log_likelihood)${inpaints ? ', its decoder (z -> x) and an inpainter' : ' and its decoder (z -> x)'} run on any ONNX Runtime, their file of weights beside them.
 ${again === undefined ? '' : `\nFitted by \`${again}\`.\n`}
 ## Limits
 
 - A high likelihood does not make an example typical, and models of this family give simple data of other kinds high likelihoods. Compare with
   held-out examples on both sides (the percentile that \`score\` prints) rather than with a threshold.
 - Likelihoods are comparable between models of the same data on the same data range only.
-- It knows nothing that its training data do not show; samples may resemble training examples.
+${inpaints ? '- Filled images are at a hilltop of the likelihood near their start; some hills are near no real example.\n' : ''}- It knows nothing that its training data do not show; samples may resemble training examples.
 `
 }
 
