@@ -71,7 +71,7 @@ export async function writeBundle(
   const variants: Partial<Record<StorageType, Variant>> = {}
   const files: Record<string, Digest> = {}
   for (const dtype of dtypes) {
-    const variant = filesOf(dtype === dtypes[0] ? '' : `_${dtype}`)
+    const variant = namesOf(dtype === dtypes[0] ? '' : `_${dtype}`)
     variants[dtype] = variant
     for (const [file, chunks] of Object.entries(variantContents(source, await source.stored(dtype), variant))) {
       await writeAtomic(join(folder, file), chunks)
@@ -99,7 +99,7 @@ function assertStorageTypes(dtypes: readonly string[]): void {
   throw new InvalidValueError({ what: 'dtypes', expected: `some of ${storageTypes.join(', ')}`, got: unknown, usage: true })
 }
 
-const filesOf = (suffix: string): Required<Variant> => ({
+const namesOf = (suffix: string): Required<Variant> => ({
   encoder: `encoder${suffix}.onnx`,
   decoder: `decoder${suffix}.onnx`,
   inpainter: `inpainter${suffix}.onnx`,

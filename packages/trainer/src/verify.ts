@@ -14,14 +14,14 @@ type Tolerances = { readonly roundTrip: number; readonly mean: number; readonly 
 
 /**
  * Round trips through float32 graphs: scales up to 1,600 turn rounding of latents into 1e-5 of a pixel. Log-likelihoods: sums of 784 float32
- * terms of a few nats each, against float64.
+ * terms of a few nats each, against float64. The inpainter's steps of a hundredth of the range: gradients of float32, rounded to its pixels.
  */
 const smooth: Tolerances = { roundTrip: 1e-4, mean: 1e-2, any: 5e-2, inpainter: 1e-3 }
 
 /**
  * A light bin has a ten-thousandth of the float32 numbers of [0, 1], each 1e-3 of the bin. A density of bins jumps at their edges: where rounding
  * takes a value across one, a term changes by the logarithm of the ratio of two masses, 9 nats at most, in a few images of a hundred: the mean of
- * the 32 images that an export looks at, then, by some tenths.
+ * the 32 images that an export looks at, then, by some tenths. A gradient jumps there as well.
  */
 const stepped: Tolerances = { roundTrip: 1e-3, mean: 0.5, any: 10, inpainter: 0.5 }
 
