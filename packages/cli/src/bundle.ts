@@ -2,7 +2,7 @@ import { type Manifest, type StorageType, type Tensor, tensor } from '@niceflow/
 import { type Dataset, dequantize, findEntry, loadDataset, type SplitName } from '@niceflow/data'
 import { writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
-import type { Device, Flow } from '@niceflow/runtime'
+import { type Device, type Flow, filesOf } from '@niceflow/runtime'
 import { type LoadOptions, loadFlow } from '@niceflow/runtime-node'
 import { recipeOf, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
 import { deviceOptions, type FlowFlags, warnOfIdleFlag } from './flags.ts'
@@ -88,11 +88,12 @@ function heldOutExamples({ manifest }: Flow, dataset: Dataset, count: number): {
 /** The figures of a verification, each beside its bound. */
 export function verificationText(verified: readonly Verified[]): string {
   const { on, files, examples } = verified[0]!
-  const figures = verified.flatMap(({ dtype, roundTrip, float64 }) =>
+  const figures = verified.flatMap(({ dtype, roundTrip, float64, inpainter }) =>
     [
       ['max |decode(encode(x)) - x|', roundTrip.max, roundTrip.tolerance] as const,
       ['mean log-likelihood against float64, nats', float64.mean, float64.meanTolerance] as const,
       ['any log-likelihood against float64, nats', float64.max, float64.maxTolerance] as const,
+      ...(inpainter ? [["inpainter's steps against float64, relative", inpainter.distance, inpainter.tolerance] as const] : []),
     ].map(([what, found, bound]) => [`  ${dtype}`, what, found.toExponential(2), `at most ${bound}`]),
   )
   return `verified: SHA-256 of ${files} files; on ${number(examples)} ${on}:\n${table(figures, [1])}`
@@ -101,7 +102,7 @@ export function verificationText(verified: readonly Verified[]): string {
 /** For each variant of a bundle: its name, the bytes of its files, and the nats that storing its weights so costs. */
 export function storageRows({ variants, files, storageCost }: Manifest): string[][] {
   return Object.entries(variants).map(([dtype, variant]) => {
-    const bytes = Object.values(variant!).reduce((sum, file) => sum + files[file]!.bytes, 0)
+    const bytes = filesOf(variant!).reduce((sum, file) => sum + files[file]!.bytes, 0)
     const cost = storageCost?.nats[dtype as StorageType]
     return [dtype, megabytes(bytes), cost ? `${number(cost.mean, 4)} ± ${number(cost.standardError, 4)}` : '-']
   })

@@ -38,6 +38,12 @@ const commands: readonly Entry[] = [
   },
   { usage: 'sample <bundle>', about: 'Draw examples from a model', load: async () => (await import('./commands/sample.ts')).sampleCommand },
   {
+    usage: 'inpaint <bundle>',
+    about: 'Fill hidden pixels by ascending their likelihood',
+    lists: ['input'],
+    load: async () => (await import('./commands/inpaint.ts')).inpaintCommand,
+  },
+  {
     usage: 'interpolate <bundle>',
     about: 'The images on the way from one to another, by their latents',
     load: async () => (await import('./commands/interpolate.ts')).interpolateCommand,

@@ -1,6 +1,7 @@
 import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
 import { findEntry } from '@niceflow/data'
 import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
+import { filesOf } from '@niceflow/runtime'
 import { presets, type Recipe, recipeOf } from '@niceflow/trainer'
 import { storageRows } from './bundle.ts'
 import { type Departure, departures, trainCommandLine } from './recipe-flags.ts'
@@ -34,6 +35,7 @@ export function modelCard(manifest: Manifest): string {
   const { flow, training } = recipe
   const density = `nats per example, a density on ${rangeOf(model.dataRange)}^${model.dim}`
   const again = fitAgain(manifest)
+  const inpaints = model.imageShape !== null && manifest.variants[manifest.dtype]?.inpainter !== undefined
   const chosen =
     training.validation > 0
       ? `chosen on ${number(training.validation)} more that were held out`
@@ -76,17 +78,17 @@ deciding about people, nor as the only judge of whether an input is genuine.
 \`\`\`sh
 npx niceflow sample . --count 64 --seed 1 --out grid.png
 npx niceflow score . image.png
-npx niceflow verify .
+${inpaints ? 'npx niceflow inpaint . --input image.png --mask top --out filled.png\n' : ''}npx niceflow verify .
 \`\`\`
 
-An encoder (x -> z, log_likelihood) and its decoder (z -> x) run on any ONNX Runtime, their file of weights beside them.
+An encoder (x -> z, log_likelihood)${inpaints ? ', its decoder (z -> x) and an inpainter' : ' and its decoder (z -> x)'} run on any ONNX Runtime, their file of weights beside them.
 ${again === undefined ? '' : `\nFitted by \`${again}\`.\n`}
 ## Limits
 
 - A high likelihood does not make an example typical, and models of this family give simple data of other kinds high likelihoods. Compare with
   held-out examples, on both sides and of the same complexity (the p-values that \`score\` prints), rather than with a threshold of nats.
 - Likelihoods are comparable between models of the same data on the same data range only.
-- It knows nothing that its training data do not show; samples may resemble training examples.
+${inpaints ? '- Filled images are at a hilltop of the likelihood near their start; some hills are near no real example.\n' : ''}- It knows nothing that its training data do not show; samples may resemble training examples.
 `
 }
 
@@ -140,7 +142,7 @@ function figures({ calibration, evaluation }: Manifest): string[] {
 
 function storage(manifest: Manifest): string[] {
   return storageRows(manifest).map((row) => {
-    const files = Object.values(manifest.variants[row[0] as StorageType]!).map((file) => `\`${file}\``)
+    const files = filesOf(manifest.variants[row[0] as StorageType]!).map((file) => `\`${file}\``)
     return `| ${[...row, files.join(', ')].join(' | ')} |`
   })
 }

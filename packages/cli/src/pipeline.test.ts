@@ -29,6 +29,7 @@ test('a bundle is exported with its card, its samples, its calibration and its p
     'decoder.onnx',
     'encoder.onnx',
     'flow.json',
+    'inpainter.onnx',
     'samples.png',
     'weights.bin',
   ])
@@ -319,7 +320,7 @@ describe.concurrent('a bundle that is not as it was exported', () => {
 
   test.each<[string, Tensor, string]>([
     ['no examples', tensor('uint8', [0, 784]), 'shape: expected [n, 784] or [n, 28, 28], got [0, 784]'],
-    ['NaN', tensor('float32', [2, 784], new Float32Array(1568).fill(Number.NaN, 784)), 'row 1 of x: expected finite numbers, got NaN at 0'],
+    ['NaN', tensor('float32', [2, 784], new Float32Array(1568).fill(Number.NaN, 784)), 'row 1: expected finite numbers, got NaN at 0'],
     [
       'levels that are no bytes',
       tensor('int64', [1, 784]),

@@ -122,3 +122,20 @@ export function trainProgress(): { readonly onProgress: (progress: TrainProgress
   }
   return { onProgress, stop: bar.stop }
 }
+
+/** A bar for an ascent; where there is no terminal, nothing. */
+export function ascentProgress(): {
+  readonly update: (progress: { readonly done: number; readonly steps: number; readonly logLikelihood: number }) => void
+  readonly stop: () => void
+} {
+  const bar = progressBar()
+  return {
+    update: ({ done, steps, logLikelihood }) =>
+      bar.update(
+        done,
+        steps,
+        `step ${number(done)} of ${number(steps)} | ${Number.isNaN(logLikelihood) ? '' : `${nats(logLikelihood)} nats`}`,
+      ),
+    stop: bar.stop,
+  }
+}

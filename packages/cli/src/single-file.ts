@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, extname, join, resolve } from 'node:path'
-import { type GraphName, InvalidValueError, type StorageType } from '@niceflow/core'
+import { InvalidValueError, type StorageType } from '@niceflow/core'
 import { readBundle } from '@niceflow/runtime-node'
-import { exists, exportBundle, manifestFile, readRun, writeSingleFile } from '@niceflow/trainer'
+import { exists, exportBundle, manifestFile, readRun, type SingleGraph, writeSingleFile } from '@niceflow/trainer'
 import { ownDataset, type Verified, verificationText, verifiedExamples, verifyVariants } from './bundle.ts'
 import type { Answer } from './command.ts'
 import type { DeviceFlags } from './flags.ts'
@@ -12,7 +12,7 @@ import { megabytes } from './text.ts'
 
 export type SingleFileFlags = DeviceFlags & {
   readonly source: string
-  readonly graph: GraphName
+  readonly graph: SingleGraph
   readonly out: string
   readonly name?: string | undefined
   readonly dtype?: readonly StorageType[] | undefined

@@ -25,7 +25,8 @@ beforeAll(async () => {
 })
 
 test('export stores weights as it is told, proves every variant, and tells what each costs', async () => {
-  const files = 'README.md decoder.onnx decoder_q8.onnx encoder.onnx encoder_q8.onnx flow.json samples.png weights.bin weights_q8.bin'
+  const files =
+    'README.md decoder.onnx decoder_q8.onnx encoder.onnx encoder_q8.onnx flow.json inpainter.onnx inpainter_q8.onnx samples.png weights.bin weights_q8.bin'
   expect(readdirSync(path('small')).sort()).toEqual(files.split(' '))
   const manifest = manifestOf('small')
   expect([manifest.dtype, Object.keys(manifest.variants)]).toEqual(['fp16', ['fp16', 'q8']])
@@ -50,7 +51,12 @@ test('the card and the answer to people show it', async () => {
   const { mean, standardError } = exported.storageCost.nats.q8!
   const cost = `${mean.toFixed(4)} ± ${standardError.toFixed(4)}`
   const card = readFileSync(path('small', 'README.md'), 'utf8')
-  expect(card).toMatch(new RegExp(`^\\| q8 \\| 0\\.1 MB \\| ${cost} \\| .encoder_q8.onnx., .decoder_q8.onnx., .weights_q8.bin. \\|$`, 'm'))
+  expect(card).toMatch(
+    new RegExp(
+      `^\\| q8 \\| 0\\.1 MB \\| ${cost} \\| .encoder_q8.onnx., .decoder_q8.onnx., .inpainter_q8.onnx., .weights_q8.bin. \\|$`,
+      'm',
+    ),
+  )
   const { stdout } = await niceflowHere(['export', path('run'), '--out', path('again'), '--dtype', 'fp16,q8', ...threads])
   expect(stdout).toContain('stored as, and the nats that 400 validation examples lose by it in mean:')
   expect(stdout).toMatch(new RegExp(`^ {2}q8 +0\\.1 MB +${cost}$`, 'm'))

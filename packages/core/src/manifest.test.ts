@@ -70,6 +70,7 @@ describe('parseManifest', () => {
     [['calibration', 'bySize'], bySize],
     [['variants'], {}],
     [['variants', 'q8'], { encoder: 'encoder_q8.onnx', decoder: 'decoder_q8.onnx', weights: 'weights_q8.bin' }],
+    [['variants', 'fp32', 'inpainter'], 'inpainter.onnx'],
     [['storageCost'], { split: 'validation', examples: 10_000, nats: { q8: { mean: 0.5, standardError: 0.01 } } }],
   ])('takes %j of %j', (path, value) => {
     const json = changed(path, value)
@@ -116,6 +117,7 @@ describe('parseManifest', () => {
     [['model', 'logScale'], new Array(784).fill(null)],
     [['dtype'], 'fp64'],
     [['variants', 'fp16'], { encoder: 'encoder_fp16.onnx' }],
+    [['variants', 'fp32', 'inpainter'], null],
     [['files', 'weights.bin', 'bytes'], -1],
     [['provenance', 'trainingExamples'], undefined],
     [['provenance', 'datasetSha256'], 'mnist'],

@@ -6,8 +6,11 @@ import type { DataRange } from './likelihood.ts'
 /** The newest `flow.json` that this version reads and the one that it writes. */
 export const manifestVersion = 1
 
-export const graphNames = ['encoder', 'decoder'] as const
-/** A graph of a bundle. Ports: encoder `x` -> `z`, `log_likelihood`; decoder `z` -> `x`. */
+export const graphNames = ['encoder', 'decoder', 'inpainter'] as const
+/**
+ * A graph of a bundle. Ports: encoder `x` -> `z`, `log_likelihood`; decoder `z` -> `x`; inpainter, which bundles of older versions lack, as
+ * `inpainterGraph` of `@niceflow/flow` says.
+ */
 export type GraphName = (typeof graphNames)[number]
 
 export const storageTypes = ['fp32', 'fp16', 'q8'] as const
@@ -15,7 +18,10 @@ export const storageTypes = ['fp32', 'fp16', 'q8'] as const
 export type StorageType = (typeof storageTypes)[number]
 
 /** The file of each graph and the one that holds the weights they share. */
-export type Variant = { readonly [G in GraphName]: string } & { readonly weights: string }
+export type Variant = { readonly [G in Exclude<GraphName, 'inpainter'>]: string } & {
+  readonly inpainter?: string | undefined
+  readonly weights: string
+}
 
 /** What a runtime must know of the model; shapes are per example. */
 export type ModelFacts = {
@@ -142,7 +148,10 @@ const schema: z.ZodMiniType<Manifest> = z.object({
     ),
   config: z.unknown(),
   dtype: storage,
-  variants: z.partialRecord(storage, z.object({ encoder: fileName, decoder: fileName, weights: fileName })),
+  variants: z.partialRecord(
+    storage,
+    z.object({ encoder: fileName, decoder: fileName, inpainter: z.optional(fileName), weights: fileName }),
+  ),
   files: z.record(fileName, z.object({ bytes: z.int().check(z.nonnegative()), sha256 })),
   provenance: z.object({
     seed: z.int(),

@@ -17,6 +17,10 @@ export const purposes = {
   augmentation: 7,
   dropout: 8,
   hardSet: 16,
+  mask: 20,
+  inpaintingStart: 21,
+  inpaintingNoise: 22,
+  inpaintingDequantization: 23,
 } as const
 export type Purpose = keyof typeof purposes
 

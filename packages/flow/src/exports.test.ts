@@ -15,6 +15,8 @@ it('exports these names and no others', () => {
       "flowWarnings",
       "graphMetadata",
       "initialize",
+      "inpainterGraph",
+      "inpainterPorts",
       "logScale",
       "mergeHalves",
       "nextName",

@@ -9,9 +9,10 @@ export const ports = { data: 'x', latent: 'z', logLikelihood: 'log_likelihood' }
 
 const rows = (g: Builder, name: string, { config }: Flow): Value => g.input(name, 'float32', ['batch', config.dim])
 
-/** Weights as constants of a graph, float32 whatever they are stored as. */
-function constants(g: Builder, stored: StoredWeights): Weights {
-  const made = new Map(Object.entries(stored).map(([name, weight]) => [name, weightValue(g, name, weight)]))
+/** Weights as constants of a graph, float32 whatever they are stored as; in order of their names, so that the same weights give the same bytes. */
+export function constants(g: Builder, stored: StoredWeights): Weights {
+  const sorted = Object.entries(stored).sort(([a], [b]) => (a < b ? -1 : 1))
+  const made = new Map(sorted.map(([name, weight]) => [name, weightValue(g, name, weight)]))
   return (name) => made.get(name)!
 }
 

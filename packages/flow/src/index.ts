@@ -1,6 +1,7 @@
 export * from './config.ts'
 export { dropoutDraws } from './dropout.ts'
-export * from './graphs.ts'
+export { decoderGraph, encoderGraph, evaluationGraph, graphMetadata, ports, preprocessingGraph } from './graphs.ts'
+export * from './inpainting.ts'
 export * from './nice.ts'
 export * from './optimizer.ts'
 export * from './parameters.ts'

@@ -15,6 +15,7 @@ it('exports readers and writers, and the error that they raise', () => {
     'readPng',
     'readSafetensors',
     'toGrey',
+    'writeGif',
     'writeIdx',
     'writeNpy',
     'writePng',

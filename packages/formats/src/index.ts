@@ -1,4 +1,5 @@
 export { type FileFault, InvalidFileError } from './bytes.ts'
+export * from './gif.ts'
 export * from './idx.ts'
 export * from './jpeg-ls.ts'
 export { type ArrayLayout, layoutTensor } from './layout.ts'

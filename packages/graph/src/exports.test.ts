@@ -41,6 +41,7 @@ it('exports these names and no others', () => {
       "sliceBounds",
       "storeWeights",
       "storedTensors",
+      "storedWeights",
       "toTensor",
       "usesOf",
       "weightValue",

@@ -8,7 +8,7 @@ import { draws } from './cases.test-data.ts'
 import { evaluate } from './float64.ts'
 import type { Graph } from './ir.ts'
 import { runOnnxRuntime } from './onnxruntime.test-data.ts'
-import { type StoredWeights, storedTensors, storeWeights, weightValue } from './quantize.ts'
+import { type StoredWeights, storedTensors, storedWeights, storeWeights, weightValue } from './quantize.ts'
 import { decodeModel, encodeModel } from './serde.ts'
 import { layoutWeights } from './storage.ts'
 
@@ -143,4 +143,19 @@ it.each(storageTypes)('%s mean the same to ONNX Runtime, from a file of weights,
       expect(Math.abs(value - expected[name]!.data[i]!)).toBeLessThanOrEqual(rounding * Math.abs(value))
     })
   }
+})
+
+describe('stored weights that are read back', () => {
+  it.each(storageTypes)('are what was stored: %s', (dtype) => {
+    const stored = storeWeights(weights, dtype)
+    expect(storedWeights(storedTensors(stored), Object.keys(weights))).toEqual(stored)
+  })
+
+  it('are named where they are missing or of another kind', () => {
+    const { matrix: _, ...rest } = storedTensors(storeWeights(weights, 'q8'))
+    expect(() => storedWeights(rest, ['bias', 'matrix'])).toThrow('stored weights: expected "matrix", got none of that name')
+    expect(() => storedWeights({ ...rest, bias: tensor('int64', [9]) }, ['bias'])).toThrow(
+      'weights "bias": expected float32, float16 or int8, got int64',
+    )
+  })
 })

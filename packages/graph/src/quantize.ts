@@ -88,6 +88,29 @@ export function storedTensors(weights: StoredWeights): Record<string, Tensor> {
 }
 
 /**
+ * Stored weights by name, from the arrays that a file or a graph holds of them: what `storedTensors` was given.
+ * @throws InvalidValueError naming a weight that is not there
+ */
+export function storedWeights(tensors: Readonly<Record<string, Tensor>>, names: readonly string[]): StoredWeights {
+  const find = (name: string): Tensor => {
+    const found = Object.hasOwn(tensors, name) ? tensors[name] : undefined
+    if (found) return found
+    throw new InvalidValueError({ what: 'stored weights', expected: `"${name}"`, got: 'none of that name' })
+  }
+  const floats = (name: string, found: Tensor): Tensor<'float32'> => {
+    if (found.dtype === 'float32') return found
+    throw new InvalidValueError({ what: `weights "${name}"`, expected: 'float32, float16 or int8', got: found.dtype })
+  }
+  return Object.fromEntries(
+    names.map((name) => {
+      const found = find(name)
+      const coded = found.dtype === 'float16' || found.dtype === 'int8'
+      return [name, coded ? { codes: found, scale: floats(scaleName(name), find(scaleName(name))) } : floats(name, found)]
+    }),
+  )
+}
+
+/**
  * The float32 value of a stored weight: Cast, to units, Mul by the scale, which runtimes fold into a constant as they load. Never
  * DequantizeLinear, which ONNX Runtime fuses with the product behind it into integer arithmetic.
  */

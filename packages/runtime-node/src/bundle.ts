@@ -54,8 +54,13 @@ export async function readBundle(dir: string, { dtype, progress_callback, verify
     await assertFile(dir, file)
     if (verify) await assertDigest(dir, file, manifest.name, progress_callback)
   }
-  const { encoder, decoder, weights } = selected.variant
-  const paths = { encoder: join(dir, encoder), decoder: join(dir, decoder), weights: join(dir, weights) }
+  const { encoder, decoder, inpainter, weights } = selected.variant
+  const paths = {
+    encoder: join(dir, encoder),
+    decoder: join(dir, decoder),
+    ...(inpainter === undefined ? {} : { inpainter: join(dir, inpainter) }),
+    weights: join(dir, weights),
+  }
   return { dir, manifest, dtype: selected.dtype, paths }
 }
 

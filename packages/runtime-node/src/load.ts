@@ -1,5 +1,5 @@
 import type { GraphName } from '@niceflow/core'
-import { Flow } from '@niceflow/runtime'
+import { Flow, type FlowParts } from '@niceflow/runtime'
 import { type BundleOptions, readBundle } from './bundle.ts'
 import { type OpenOptions, openSession } from './session.ts'
 
@@ -25,7 +25,8 @@ export async function loadFlow(dir: string, options: LoadOptions = {}): Promise<
     // The encoder has settled what `auto` means.
     const decoder = await openSession(paths.decoder, { ...opening, device: encoder.device })
     try {
-      const flow = new Flow({ ...options, manifest, dtype, encoder, decoder })
+      const inpainter = inpainterOf(paths.inpainter, { ...opening, device: encoder.device })
+      const flow = new Flow({ ...options, manifest, dtype, encoder, decoder, inpainter })
       progress_callback?.({ status: 'ready', name: manifest.name })
       return flow
     } catch (error) {
@@ -36,4 +37,9 @@ export async function loadFlow(dir: string, options: LoadOptions = {}): Promise<
     await encoder.dispose()
     throw error
   }
+}
+
+/** Opened when it is first asked for: most who load a flow never inpaint, and it is half as large again as the encoder in memory. */
+function inpainterOf(path: string | undefined, options: OpenOptions): FlowParts['inpainter'] {
+  return path === undefined ? undefined : () => openSession(path, options)
 }

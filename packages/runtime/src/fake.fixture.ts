@@ -66,6 +66,49 @@ export function tinySessions(device: Device = 'cpu'): { encoder: Session; decode
   return { encoder, decoder, batches }
 }
 
+/** d log p / d x of the tiny flow: -exp(s) tanh(z / 2). */
+export function exactGradient(x: readonly number[]): number[] {
+  return x.map((value, d) => -Math.exp(logScales[d]!) * Math.tanh((Math.exp(logScales[d]!) * value) / 2))
+}
+
+/** The tiny flow's inpainter, as `inpainterGraph` of `@niceflow/flow` describes it, in float64 between steps; and the shapes of noise that it was given. */
+export function tinyInpainter(device: Device = 'cpu'): { readonly session: Session; readonly runs: (readonly number[])[] } {
+  const runs: (readonly number[])[] = []
+  const port = (name: string, dims: Port['dims']): Port => ({ name, dtype: 'float32', dims })
+  const inputs = [
+    port('x', ['batch', 3]),
+    port('mask', ['batch', 3]),
+    port('noise', ['steps', 'batch', 3]),
+    port('step_size', ['steps']),
+    port('exponent', []),
+    port('bounds', [2]),
+  ]
+  const compute = (feeds: Readonly<Record<string, Tensor>>): Record<string, Tensor> => {
+    const [x, mask, noise, sizes, exponents, bounds] = inputs.map(({ name }) => Array.from(feeds[name]!.data, Number)) as number[][]
+    runs.push(feeds.noise!.dims)
+    const clip = (value: number): number => Math.min(bounds![1]!, Math.max(bounds![0]!, value))
+    let state = x!
+    const nats = sizes!.flatMap((size, step) => {
+      const y = state.map((value, k) => {
+        const moved = Math.fround(value + noise![step * state.length + k]!)
+        return mask![k] === 0 ? clip(moved) : moved
+      })
+      const rows = Array.from({ length: y.length / 3 }, (_, row) => y.slice(3 * row, 3 * row + 3))
+      const gradient = rows.flatMap(exactGradient)
+      state = state.map((value, k) => {
+        const way = Math.sign(gradient[k]!) * Math.abs(gradient[k]!) ** exponents![0]!
+        return mask![k] === 0 ? Math.fround(clip(y[k]! + size * way)) : value
+      })
+      return rows.map(exactLogLikelihood)
+    })
+    return {
+      filled: tensor('float32', feeds.x!.dims, Float32Array.from(state)),
+      log_likelihood: tensor('float32', [sizes!.length, x!.length / 3], Float32Array.from(nats)),
+    }
+  }
+  return { session: fakeSession(inputs, ['filled', 'log_likelihood'], compute, device), runs }
+}
+
 export const tinyManifest: Manifest = {
   formatVersion: 1,
   name: 'tiny',

@@ -21,6 +21,9 @@ import {
   priorRows,
   type RowSource,
 } from './examples.ts'
+import { ascend, type Inpainting, type InpaintOptions } from './inpainting.ts'
+import { assertObserved, maskRows } from './inpainting-input.ts'
+import { startSamples } from './inpainting-starts.ts'
 import { interpolate, type PathOptions } from './interpolation.ts'
 import { type Device, type Session, SessionError } from './session.ts'
 import { type SweepOptions, traverse } from './sweep.ts'
@@ -29,6 +32,8 @@ export type FlowParts = {
   readonly manifest: Manifest
   readonly encoder: Session
   readonly decoder: Session
+  /** Opens the inpainter when it is first needed; left out where the bundle has none. */
+  readonly inpainter?: (() => Promise<Session>) | undefined
   /** How the weights of both are stored. @default the manifest's */
   readonly dtype?: StorageType
   /** The most rows given to a session at once; longer requests are cut. @default 1024 */
@@ -68,6 +73,14 @@ export class NonFiniteLikelihoodError extends NiceflowError {
   }
 }
 
+/** A bundle without an inpainter. */
+export class MissingInpainterError extends NiceflowError {
+  override readonly name = 'MissingInpainterError'
+  constructor(bundle: string) {
+    super(`bundle ${bundle} has no inpainter`, { remedy: 'an older version wrote it: `niceflow export BUNDLE --out NEW` adds one' })
+  }
+}
+
 /**
  * A trained flow: a bijection between data x [n, dim] on the model's data range and latents z [n, dim] with a simple prior.
  *
@@ -80,12 +93,14 @@ export class Flow {
   readonly device: Device
   readonly #encoder: Session
   readonly #decoder: Session
+  readonly #openInpainter: FlowParts['inpainter']
+  #inpainter: Promise<Session> | undefined
   readonly #maxBatch: number
 
-  constructor({ manifest, encoder, decoder, dtype = manifest.dtype, maxBatch = 1024 }: FlowParts) {
+  constructor({ manifest, encoder, decoder, inpainter, dtype = manifest.dtype, maxBatch = 1024 }: FlowParts) {
     assertInteger('maxBatch', maxBatch, 1)
-    assertPorts('encoder', encoder, 'x', ['z', 'log_likelihood'])
-    assertPorts('decoder', decoder, 'z', ['x'])
+    assertPorts('encoder', encoder, ['x'], ['z', 'log_likelihood'])
+    assertPorts('decoder', decoder, ['z'], ['x'])
     if (encoder.device !== decoder.device) {
       throw new InvalidValueError({ what: 'device of the decoder', expected: `${encoder.device}, like the encoder`, got: decoder.device })
     }
@@ -94,6 +109,7 @@ export class Flow {
     this.device = encoder.device
     this.#encoder = encoder
     this.#decoder = decoder
+    this.#openInpainter = inpainter
     this.#maxBatch = maxBatch
   }
 
@@ -183,9 +199,44 @@ export class Flow {
     return { logLikelihood, standardError, bitsPerDim: bits, draws, range: model.dataRange }
   }
 
-  /** Frees both sessions. */
+  /**
+   * Fills the hidden pixels of examples by ascending their log-likelihood. Every draw is keyed by the seed, the example's index, the step and the
+   * dimension, so that no result depends on chunk, cut or order beyond the runtime's own rounding.
+   * @param x examples, pixels dequantised with one draw; what they hold where they are hidden is never read
+   * @param mask 1 for a pixel that is observed and 0 for one that is hidden: float32 [dim] for all examples, or [n, dim]
+   * @throws InvalidValueError for examples or masks that are not the model's, or observed pixels off the data range; InpaintingDivergedError;
+   * MissingInpainterError
+   * @see Dinh et al. 2014, section 5.2
+   */
+  async inpaint(x: Examples, mask: Tensor<'float32'> | Float32Array, options: InpaintOptions = {}): Promise<Inpainting> {
+    const { model, name } = this.manifest
+    const { seed = 0, firstIndex = 0 } = options
+    const source = exampleRows(x, model, { seed, firstIndex })
+    const masks = maskRows(mask, source.count, this.dim)
+    const data = source.read(0, source.count).slice()
+    assertObserved(data, masks, model)
+    if (!this.#openInpainter) throw new MissingInpainterError(name)
+    this.#inpainter ??= this.#openInpainter()
+    const session = await this.#inpainter
+    assertPorts('inpainter', session, ['x', 'mask', 'noise', 'step_size', 'exponent', 'bounds'], ['filled', 'log_likelihood'])
+    const samples = (): Promise<Float32Array> => this.#samples(seed)
+    const score = async (rows: Float32Array): Promise<Float32Array> => (await this.encode(rows)).logLikelihood
+    const found = await ascend({ session, model, maxBatch: this.#maxBatch, x: data, mask: masks, samples, score }, options)
+    return { x: this.#tensor(data), ...found, done: found.trace.length }
+  }
+
+  /** Samples that are nearer to the mode than the model's own, on its data range. */
+  async #samples(seed: number): Promise<Float32Array> {
+    const { count, temperature } = startSamples
+    const [low, high] = this.manifest.model.dataRange
+    const { data } = await this.sample(count, { seed, temperature })
+    return data.map((value) => Math.min(high, Math.max(low, value)))
+  }
+
+  /** Frees all sessions. */
   async dispose(): Promise<void> {
-    await Promise.all([this.#encoder.dispose(), this.#decoder.dispose()])
+    const inpainter = await this.#inpainter?.catch(() => undefined)
+    await Promise.all([this.#encoder, this.#decoder, inpainter].map((session) => session?.dispose()))
   }
 
   async #decode(source: RowSource): Promise<Tensor<'float32'>> {
@@ -245,12 +296,12 @@ export class Flow {
   }
 }
 
-function assertPorts(graph: string, session: Session, input: string, outputs: readonly string[]): void {
-  const right = session.inputNames.join() === input && outputs.every((name) => session.outputNames.includes(name))
+function assertPorts(graph: string, session: Session, inputs: readonly string[], outputs: readonly string[]): void {
+  const right = session.inputNames.join() === inputs.join() && outputs.every((name) => session.outputNames.includes(name))
   if (right) return
   throw new InvalidValueError({
     what: `ports of the ${graph}`,
-    expected: `${input} -> ${outputs.join(', ')}`,
+    expected: `${inputs.join(', ')} -> ${outputs.join(', ')}`,
     got: `${session.inputNames.join(', ')} -> ${session.outputNames.join(', ')}`,
     remedy: 'export the bundle again',
   })

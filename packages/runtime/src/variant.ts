@@ -4,6 +4,9 @@ import { InvalidManifestError, InvalidValueError, type Manifest, type StorageTyp
 export type BundleFile = { readonly name: string; readonly bytes: number; readonly sha256: string }
 export type SelectedVariant = { readonly dtype: StorageType; readonly variant: Variant; readonly files: readonly BundleFile[] }
 
+/** The names of a variant's files: its graphs' and its weights'. */
+export const filesOf = (variant: Variant): readonly string[] => Object.values(variant).filter((name) => name !== undefined)
+
 /**
  * The files that hold the flow in `dtype`, each once.
  * @param dtype the manifest's default when left out
@@ -20,7 +23,7 @@ export function selectVariant(manifest: Manifest, dtype: StorageType = manifest.
       remedy: 'choose one that the bundle has, or export it again with this one',
     })
   }
-  const files = [...new Set(Object.values(variant))].map((name) => {
+  const files = [...new Set(filesOf(variant))].map((name) => {
     const facts = manifest.files[name]
     if (facts === undefined) {
       throw new InvalidManifestError(`${source}: files: ${name} is part of variant ${dtype} and is not listed`, {

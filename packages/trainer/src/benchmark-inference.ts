@@ -32,7 +32,7 @@ export type SamplingFigure = {
   readonly decoder: ScoringFigure
 }
 
-type Measuring = {
+export type Measuring = {
   readonly repeats: number
   readonly open: (graph: Graph) => Promise<Session>
   readonly onProgress: ((what: string) => void) | undefined

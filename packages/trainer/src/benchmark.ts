@@ -2,6 +2,7 @@ import { encodeModel, type Graph } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import { openSession } from '@niceflow/runtime-node'
 import { type Latency, measureSampling, measureScoring, type SamplingFigure, type ScoringFigure } from './benchmark-inference.ts'
+import { type InpaintingFigure, measureInpainting } from './benchmark-inpainting.ts'
 import { measureTraining, type TrainingFigure, type TrainingMeasurement, type TrainingMemory, trainingRows } from './benchmark-training.ts'
 import { type EngineOptions, engineOptions } from './engine-calls.ts'
 import type { TrainingData } from './training-data.ts'
@@ -12,7 +13,7 @@ export { mostInHalves } from './benchmark-training.ts'
 /** A figure beside the peak measured in turns with it. `ofPeak` counts matrix products only as work. */
 export type Figure = { readonly batch: number; readonly imagesPerSecond: number; readonly ofPeak: number; readonly peakGflops: number }
 
-export const benchmarkParts = ['training', 'scoring', 'sampling'] as const
+export const benchmarkParts = ['training', 'scoring', 'sampling', 'inpainting'] as const
 export type BenchmarkPart = (typeof benchmarkParts)[number]
 
 /** What training measures besides its steps. */
@@ -35,6 +36,8 @@ export type Benchmark = {
 } & Partial<TrainingBenchmark> & {
     readonly scoring?: readonly ScoringFigure[]
     readonly latency?: Latency
+    /** A step of the inpainter beside the passes that it is made of. */
+    readonly inpainting?: InpaintingFigure
   } & Partial<SamplingFigure>
 
 export type BenchmarkOptions = EngineOptions & {
@@ -65,9 +68,10 @@ export async function benchmark({
   const training = parts.includes('training') ? await measureAllTraining({ data, options, ...measuring }) : undefined
   const scoring = parts.includes('scoring') ? await measureScoring(measuring) : undefined
   const sampling = parts.includes('sampling') ? await measureSampling(measuring, options) : undefined
+  const inpainting = parts.includes('inpainting') ? await measureInpainting(measuring) : undefined
   const figures: readonly Figure[] = [...(training?.training ?? []), ...(scoring?.scoring ?? []), ...Object.values(sampling ?? {})]
   const peakGflops = Math.max(0, ...figures.map((figure) => figure.peakGflops))
-  return { device, threads: options.threads ?? null, peakGflops, ...training, ...scoring, ...sampling }
+  return { device, threads: options.threads ?? null, peakGflops, ...training, ...scoring, ...sampling, ...(inpainting && { inpainting }) }
 }
 
 async function measureAllTraining(measuring: Parameters<typeof measureTraining>[1]): Promise<TrainingBenchmark> {

@@ -22,7 +22,7 @@ const read = (folder: string): Manifest => JSON.parse(readFileSync(join(folder, 
 test('a bundle is the graphs, their one file of weights, and a manifest that tells where they come from', async () => {
   const folder = join(temporaryFolder(), 'toy')
   const manifest = await exportBundle(run, folder)
-  expect(readdirSync(folder).sort()).toEqual(['decoder.onnx', 'encoder.onnx', 'flow.json', 'weights.bin'])
+  expect(readdirSync(folder).sort()).toEqual(['decoder.onnx', 'encoder.onnx', 'flow.json', 'inpainter.onnx', 'weights.bin'])
   expect(read(folder)).toEqual(manifest)
   expect((await readBundle(folder)).manifest).toEqual(manifest)
   expect(manifest).toMatchObject({

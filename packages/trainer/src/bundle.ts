@@ -11,20 +11,17 @@ import {
   type Variant,
 } from '@niceflow/core'
 import { catalogue } from '@niceflow/data'
-import { decoderGraph, encoderGraph, type Flow, graphMetadata, nice } from '@niceflow/flow'
-import { encodeModel, layoutWeights, type Model, type StoredWeights, storedTensors, storeWeights } from '@niceflow/graph'
+import { decoderGraph, encoderGraph, type Flow, graphMetadata, inpainterGraph, nice } from '@niceflow/flow'
+import { encodeModel, type Graph, layoutWeights, type Model, type StoredWeights, storedTensors } from '@niceflow/graph'
+import { type BundleSource, manifestFile, sourceOfRun } from './bundle-source.ts'
 import { exists, WriteError, writeAtomic } from './files.ts'
-import { logScaleOf } from './log-scale.ts'
 import { replaceFolder } from './replace.ts'
 import type { Run } from './run.ts'
-import { versions } from './versions.ts'
-
-export const manifestFile = 'flow.json'
 
 export type BundleContents = {
   /** @default the folder's name */
   readonly name?: string
-  /** How weights are stored, one variant each; the first is the default, whose files have no suffix. @default ['fp32'] */
+  /** How weights are stored, one variant each; the first is the default, whose files have no suffix. @default fp32 of a run, what it has of a bundle */
   readonly dtypes?: readonly StorageType[]
 }
 
@@ -34,17 +31,17 @@ export type ExportOptions = BundleContents & {
 }
 
 /**
- * Writes a run's best parameters as a bundle: encoder and decoder graphs, the one file of weights that both refer to, and the manifest. The
- * folder appears whole: it is written under another name first.
+ * Writes a run's best parameters, or a bundle's, as a bundle: encoder, decoder and inpainter, the one file of weights that all refer to, and the
+ * manifest. The folder appears whole: it is written under another name first.
  * @returns the manifest
  * @throws WriteError when the folder exists, holds something that is no bundle, or cannot be written; InvalidValueError for an unknown dtype
  */
 export async function exportBundle(
-  run: Run,
+  from: Run | BundleSource,
   folder: string,
   { name = basename(resolve(folder)), dtypes, overwrite }: ExportOptions = {},
 ): Promise<Manifest> {
-  return replaceBundle(folder, { overwrite }, (draft) => writeBundle(run, draft, { name, ...(dtypes && { dtypes }) }))
+  return replaceBundle(folder, { overwrite }, (draft) => writeBundle(from, draft, { name, ...(dtypes && { dtypes }) }))
 }
 
 /**
@@ -65,46 +62,29 @@ export async function replaceBundle<T>(
  * @returns the manifest
  */
 export async function writeBundle(
-  { state, parameters }: Run,
+  from: Run | BundleSource,
   folder: string,
-  { name = basename(resolve(folder)), dtypes = ['fp32'] }: BundleContents = {},
+  { name = basename(resolve(folder)), ...contents }: BundleContents = {},
 ): Promise<Manifest> {
+  const source = 'stored' in from ? from : await sourceOfRun(from)
+  const dtypes = contents.dtypes ?? source.dtypes
   assertStorageTypes(dtypes)
-  const flow = nice(state.recipe.flow)
-  const { dim, prior, dataRange } = flow.config
+  const flow = nice(source.flow)
   const facts: Omit<Manifest, 'files' | 'variants'> = {
     formatVersion: manifestVersion,
     name,
-    model: {
-      dim,
-      prior,
-      dataRange,
-      pixels: state.data.pixels,
-      imageShape: state.data.imageShape,
-      logScale: logScaleOf(parameters),
-    },
+    model: source.model,
     config: flow.config,
     dtype: dtypes[0]!,
-    provenance: {
-      seed: state.recipe.training.seed,
-      dataset: state.data.name,
-      datasetSha256: state.data.sha256,
-      trainingExamples: state.data.count - state.recipe.training.validation,
-      epochs: state.best.epoch,
-      steps: (state.step / state.epoch) * state.best.epoch,
-      engine: state.engine,
-      versions: await versions(),
-      training: state.recipe.training,
-    },
-    evaluation: null,
-    calibration: null,
+    provenance: source.provenance,
+    ...source.figures(dtypes),
   }
   const variants: Partial<Record<StorageType, Variant>> = {}
   const files: Record<string, Digest> = {}
   for (const dtype of dtypes) {
-    const variant = filesOf(dtype === dtypes[0] ? '' : `_${dtype}`)
+    const variant = namesOf(dtype === dtypes[0] ? '' : `_${dtype}`)
     variants[dtype] = variant
-    const contents = variantContents(flow, storeWeights(parameters, dtype), metadataOf(facts, dtype), variant)
+    const contents = variantContents(flow, await source.stored(dtype), metadataOf(facts, dtype), variant)
     for (const [file, chunks] of Object.entries(contents)) {
       await writeAtomic(join(folder, file), chunks)
       files[file] = digest(chunks)
@@ -127,23 +107,26 @@ function assertStorageTypes(dtypes: readonly string[]): void {
   throw new InvalidValueError({ what: 'dtypes', expected: `some of ${storageTypes.join(', ')}`, got: unknown, usage: true })
 }
 
-const filesOf = (suffix: string): Variant => ({
+const namesOf = (suffix: string): Required<Variant> => ({
   encoder: `encoder${suffix}.onnx`,
   decoder: `decoder${suffix}.onnx`,
+  inpainter: `inpainter${suffix}.onnx`,
   weights: `weights${suffix}.bin`,
 })
 
-/** The files of a variant: two graphs, and the one file of weights that both refer to. */
+/** The files of a variant: its graphs, and the one file of weights that all refer to. */
 function variantContents(
   flow: Flow,
   stored: StoredWeights,
   metadata: Model['metadata'],
-  files: Variant,
+  files: Required<Variant>,
 ): Readonly<Record<string, readonly Uint8Array[]>> {
   const weights = layoutWeights(storedTensors(stored), files.weights)
+  const encoded = (graph: Graph): readonly Uint8Array[] => [encodeModel({ graph, metadata }, weights)]
   return {
-    [files.encoder]: [encodeModel({ graph: encoderGraph(flow, stored), metadata }, weights)],
-    [files.decoder]: [encodeModel({ graph: decoderGraph(flow, stored), metadata }, weights)],
+    [files.encoder]: encoded(encoderGraph(flow, stored)),
+    [files.decoder]: encoded(decoderGraph(flow, stored)),
+    [files.inpainter!]: encoded(inpainterGraph(flow, stored)),
     [files.weights]: weights.chunks,
   }
 }

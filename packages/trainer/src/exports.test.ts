@@ -38,6 +38,7 @@ it('exports these names and no others', () => {
       "readLogScale",
       "readRecipeFile",
       "readRun",
+      "readSource",
       "recipeOf",
       "replaceBundle",
       "replaceFolder",

@@ -17,7 +17,7 @@ export function logScaleOf(weights: Readonly<Record<string, Tensor>>): readonly 
 export async function readLogScale(folder: string, { model }: Manifest, dtype: StorageType): Promise<readonly number[]> {
   if (model.logScale) return model.logScale
   const { paths } = await readBundle(folder, { dtype, verify: false })
-  const found = logScaleOf((await readGraph(paths, 'encoder')).initializers)
+  const found = logScaleOf((await readGraph(paths.encoder, paths.weights)).initializers)
   if (!found)
     throw new NiceflowError(`${paths.encoder}: expected an initializer ${logScale}, got none`, { remedy: 'export the bundle again' })
   return found

@@ -1,13 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type GraphName, graphNames, NiceflowError, type StorageType, storageTypes } from '@niceflow/core'
+import { NiceflowError, type StorageType, storageTypes } from '@niceflow/core'
 import { decodeModel } from '@niceflow/graph'
 import { loadFlow } from '@niceflow/runtime-node'
 import { beforeAll, expect, test } from 'vitest'
 import { exportBundle } from './bundle.ts'
 import { readGraph } from './read-graph.ts'
 import type { Run } from './run.ts'
-import { writeSingleFile } from './single-file.ts'
+import { type SingleGraph, singleGraphs, writeSingleFile } from './single-file.ts'
 import { temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
 import { train } from './train.ts'
 
@@ -24,7 +24,7 @@ async function bundleOf(...dtypes: StorageType[]): Promise<string> {
 
 const modelIn = (path: string) => decodeModel(readFileSync(path), { source: path })
 
-test.each(storageTypes.flatMap((dtype) => graphNames.map((graph) => [graph, dtype] as const)))(
+test.each(storageTypes.flatMap((dtype) => singleGraphs.map((graph) => [graph, dtype] as const)))(
   'a %s, %s, holds its weights and gives the numbers of the bundle, to the bit',
   async (graph, dtype) => {
     const folder = await bundleOf('fp32', 'fp16', 'q8')
@@ -38,8 +38,8 @@ test.each(storageTypes.flatMap((dtype) => graphNames.map((graph) => [graph, dtyp
       decoder: join(folder, `decoder${suffix}.onnx`),
       weights: join(folder, `weights${suffix}.bin`),
     }
-    expect(modelIn(out).graph).toEqual(await readGraph(paths, graph))
-    const outputs = async (graphs: { [G in GraphName]?: string }) => {
+    expect(modelIn(out).graph).toEqual(await readGraph(paths[graph], paths.weights))
+    const outputs = async (graphs: { [G in SingleGraph]?: string }) => {
       const flow = await loadFlow(folder, { device: 'cpu', threads: 1, dtype, graphs })
       const { z, logLikelihood } = await flow.encode(toyRows(20, 4))
       const x = await flow.decode(z)

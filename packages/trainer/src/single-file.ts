@@ -1,14 +1,19 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { type GraphName, parseManifest, type StorageType } from '@niceflow/core'
+import { parseManifest, type StorageType } from '@niceflow/core'
 import { encodeModel } from '@niceflow/graph'
 import { readBundle } from '@niceflow/runtime-node'
-import { manifestFile, metadataOf } from './bundle.ts'
+import { metadataOf } from './bundle.ts'
+import { manifestFile } from './bundle-source.ts'
 import { WriteError, writeAtomic } from './files.ts'
 import { readGraph } from './read-graph.ts'
 
+/** The graphs that other apps embed. */
+export const singleGraphs = ['encoder', 'decoder'] as const
+export type SingleGraph = (typeof singleGraphs)[number]
+
 export type SingleFileOptions = {
-  readonly graph: GraphName
+  readonly graph: SingleGraph
   /** Which of the bundle's variants; the manifest's default when left out. */
   readonly dtype?: StorageType | undefined
   /** Replace a file that is there already. */
@@ -31,7 +36,7 @@ export async function writeSingleFile(
 ): Promise<number> {
   await assertReplaceable(out, overwrite)
   const { manifest, dtype, paths } = await readBundle(bundle, wanted && { dtype: wanted })
-  const contents = encodeModel({ graph: await readGraph(paths, name), metadata: metadataOf(manifest, dtype) })
+  const contents = encodeModel({ graph: await readGraph(paths[name], paths.weights), metadata: metadataOf(manifest, dtype) })
   await writeAtomic(resolve(out), contents, check)
   return contents.length
 }

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { tensor } from '@niceflow/core'
+import { type Manifest, tensor } from '@niceflow/core'
 import { loadFlow } from '@niceflow/runtime-node'
 import { expect, onTestFinished, test } from 'vitest'
 import { amendBundle, exportBundle } from './bundle.ts'
@@ -26,7 +26,7 @@ test('a bundle as exported passes, each figure beside its bound', async () => {
   const told: number[] = []
   const found = await verifyBundle(folder, flow, x, (done) => told.push(done))
   expect(found).toMatchObject({
-    files: 4,
+    files: 5,
     examples: 120,
     roundTrip: { tolerance: 1e-4 },
     float64: { meanTolerance: 1e-2, maxTolerance: 5e-2 },
@@ -36,6 +36,8 @@ test('a bundle as exported passes, each figure beside its bound', async () => {
     expect(figure).toBeLessThan(1e-4)
   }
   expect(found.float64.mean).toBeLessThanOrEqual(found.float64.max)
+  expect(found.inpainter).toMatchObject({ changed: 0, tolerance: 1e-3 })
+  expect(found.inpainter!.distance).toBeGreaterThan(0)
   expect(told).toEqual([50, 100, 120])
 })
 
@@ -46,15 +48,18 @@ test('a density of bins, which jumps, is allowed more, and its inverse still exa
   expect(found.roundTrip.max).toBeLessThan(1e-4)
 })
 
-test.each(['encoder.onnx', 'decoder.onnx', 'weights.bin', 'README.md'])('one flipped bit of %s is found', async (file) => {
-  const { folder, flow } = await bundle()
-  const bytes = readFileSync(join(folder, file))
-  bytes[bytes.length >> 1]! ^= 1
-  writeFileSync(join(folder, file), bytes)
-  await expect(verifyBundle(folder, flow, x)).rejects.toThrow(
-    new RegExp(`^${join(folder, file)}: .*expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}$`),
-  )
-})
+test.each(['encoder.onnx', 'decoder.onnx', 'inpainter.onnx', 'weights.bin', 'README.md'])(
+  'one flipped bit of %s is found',
+  async (file) => {
+    const { folder, flow } = await bundle()
+    const bytes = readFileSync(join(folder, file))
+    bytes[bytes.length >> 1]! ^= 1
+    writeFileSync(join(folder, file), bytes)
+    await expect(verifyBundle(folder, flow, x)).rejects.toThrow(
+      new RegExp(`^${join(folder, file)}: .*expected SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}$`),
+    )
+  },
+)
 
 test.each(['weights.bin', 'README.md'])('a missing %s is named', async (file) => {
   const { folder, flow } = await bundle()
@@ -74,4 +79,14 @@ test('a round trip that loses too much is found', async () => {
   const { folder, flow } = await bundle()
   const lossy = { ...flow, encode: flow.encode.bind(flow), decode: async () => tensor('float32', [120, 4]) } as unknown as typeof flow
   await expect(verifyBundle(folder, lossy, x)).rejects.toThrow('round trip max |decode(encode(x)) - x|: expected at most 0.0001, got ')
+})
+
+test('a bundle of an older version, without an inpainter, passes as it is', async () => {
+  const { folder, flow } = await bundle()
+  const path = join(folder, 'flow.json')
+  const manifest = JSON.parse(readFileSync(path, 'utf8')) as Manifest
+  delete (manifest.variants.fp32 as { inpainter?: string }).inpainter
+  delete (manifest.files as Record<string, unknown>)['inpainter.onnx']
+  writeFileSync(path, JSON.stringify(manifest))
+  expect((await verifyBundle(folder, flow, x)).inpainter).toBeNull()
 })

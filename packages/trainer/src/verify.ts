@@ -5,24 +5,31 @@ import { NiceflowError, rows, type StorageType, type Tensor } from '@niceflow/co
 import type { FlowConfig } from '@niceflow/flow'
 import { evaluate } from '@niceflow/graph'
 import type { Flow } from '@niceflow/runtime'
-import { readBundle } from '@niceflow/runtime-node'
+import { type NodeDevice, readBundle } from '@niceflow/runtime-node'
 import { recipeOf } from './config.ts'
 import { readGraph } from './read-graph.ts'
+import { checkInpainter, type InpainterFacts } from './verify-inpainter.ts'
 
-type Tolerances = { readonly roundTrip: number; readonly mean: number; readonly any: number }
+/** `mean` is of so many examples. */
+type Tolerances = {
+  readonly roundTrip: number
+  readonly mean: (examples: number) => number
+  readonly any: number
+  readonly inpainter: number
+}
 
 /**
  * Round trips through float32 graphs: scales up to 1,600 turn rounding of latents into 1e-5 of a pixel. Log-likelihoods: sums of 784 float32
- * terms of a few nats each, against float64.
+ * terms of a few nats each, against float64. The inpainter's steps of a hundredth of the range: gradients of float32, rounded to its pixels.
  */
-const smooth: Tolerances = { roundTrip: 1e-4, mean: 1e-2, any: 5e-2 }
+const smooth: Tolerances = { roundTrip: 1e-4, mean: () => 1e-2, any: 5e-2, inpainter: 1e-3 }
 
 /**
  * A light bin has a ten-thousandth of the float32 numbers of [0, 1], each 1e-3 of the bin. A density of bins jumps at their edges: where rounding
- * takes a value across one, a term changes by the logarithm of the ratio of two masses, 9 nats at most, in a few images of a hundred: the mean of
- * the 32 images that an export looks at, then, by some tenths.
+ * takes a value across one, a term changes by the logarithm of the ratio of two masses, 9 nats at most and either way, in a few images of a
+ * hundred: the mean of n images, then, by some 2 / sqrt(n). A gradient jumps there as well.
  */
-const stepped: Tolerances = { roundTrip: 1e-3, mean: 0.5, any: 10 }
+const stepped: Tolerances = { roundTrip: 1e-3, mean: (examples) => 3 / Math.sqrt(examples), any: 10, inpainter: 0.5 }
 
 const tolerances: Readonly<Record<FlowConfig['law'], Tolerances>> = {
   additive: smooth,
@@ -49,6 +56,11 @@ export type Verification = {
   readonly roundTrip: { readonly max: number; readonly tolerance: number }
   /** Log-likelihoods against the exported encoder interpreted in float64, nats: the difference of the means and the largest of any example. */
   readonly float64: { readonly mean: number; readonly meanTolerance: number; readonly max: number; readonly maxTolerance: number }
+  /**
+   * Steps of the inpainter against the exported file interpreted in float64, relative to the longest way that a pixel went; and how many observed
+   * pixels it changed, which is none. Null where the bundle has no inpainter.
+   */
+  readonly inpainter: (InpainterFacts & { readonly tolerance: number }) | null
 }
 
 /**
@@ -72,7 +84,7 @@ export async function verifyBundle(
   const back = await flow.decode(z)
   const roundTrip = back.data.reduce((most, value, i) => Math.max(most, Math.abs(value - x.data[i]!)), 0)
 
-  const graph = await readGraph(paths, 'encoder')
+  const graph = await readGraph(paths.encoder, paths.weights)
   const count = x.dims[0]!
   let sum = 0
   let max = 0
@@ -87,17 +99,23 @@ export async function verifyBundle(
     onProgress?.(end, count)
   }
   const bounds = tolerances[recipeOf(manifest).flow.law]
+  const inpainter = await checkInpainter(folder, { dtype, device: flow.device as NodeDevice }, x)
   const found: Verification = {
     dtype,
     files: Object.keys(manifest.files).length,
     examples: count,
     roundTrip: { max: roundTrip, tolerance: bounds.roundTrip },
-    float64: { mean: Math.abs(sum / count), meanTolerance: bounds.mean, max, maxTolerance: bounds.any },
+    float64: { mean: Math.abs(sum / count), meanTolerance: bounds.mean(count), max, maxTolerance: bounds.any },
+    inpainter: inpainter ? { ...inpainter, tolerance: bounds.inpainter } : null,
   }
   const what = `${folder}, ${dtype}`
   assertWithin(what, 'round trip max |decode(encode(x)) - x|', roundTrip, bounds.roundTrip)
-  assertWithin(what, 'mean log-likelihood against float64', found.float64.mean, bounds.mean)
+  assertWithin(what, 'mean log-likelihood against float64', found.float64.mean, bounds.mean(count))
   assertWithin(what, "an example's log-likelihood against float64", max, bounds.any)
+  if (inpainter) {
+    assertWithin(what, 'observed pixels that the inpainter changes', inpainter.changed, 0)
+    assertWithin(what, "the inpainter's steps against float64, relative", inpainter.distance, bounds.inpainter)
+  }
   return found
 }
 

@@ -28,7 +28,7 @@ export const benchCommand: Command = command(
         coerce: numberFlag('images', 2048),
         describe: 'How many are scored from files, to compare with the bare session; the test images over and over',
       })
-      .example('$0 bench', "training, scoring and sampling of the paper's MNIST model, beside this machine's own peak")
+      .example('$0 bench', "training and inference of the paper's MNIST model, beside this machine's own peak")
       .example('$0 bench --json --repeats 15', 'steadier medians, as one JSON object')
       .example('$0 bench --only batch --images 1000000', 'a million images from files, and the memory that they take'),
   async ({ repeats, dataDir, only = parts, images, ...device }) => {
@@ -57,7 +57,10 @@ function row(what: string, ms: number, { batch, imagesPerSecond, ofPeak, peakGfl
   ]
 }
 
-function textOf({ device, training = [], scoring = [], latency, sampling, decoder, ...found }: Benchmark, repeats: number): string {
+function textOf(
+  { device, training = [], scoring = [], latency, sampling, decoder, inpainting, ...found }: Benchmark,
+  repeats: number,
+): string {
   const rows = [
     ...training.map((figure) => row(`training step, ${figure.model} model,`, figure.msPerStep, figure)),
     ...scoring.map((figure) => row('scoring', figure.msPerBatch, figure)),
@@ -71,6 +74,11 @@ function textOf({ device, training = [], scoring = [], latency, sampling, decode
     ...(latency
       ? [
           `one image scored: ${number(latency.msPerImage, 2)} ms, ${number(latency.timesReading, 2)} times the ${number(latency.msToRead, 2)} ms in which its ${megabytes(latency.weightBytes)} of weights are read once (${number(latency.readGBPerSecond, 1)} GB/s, by sums over an array as large)`,
+        ]
+      : []),
+    ...(inpainting
+      ? [
+          `inpainting: ${number(inpainting.msPerStep, 2)} ms a step at batch ${inpainting.batch}, ${number(inpainting.ratio, 2)} of one forward and one input-gradient pass alone (${number(inpainting.msPerPasses, 2)} ms)`,
         ]
       : []),
     ...(batches

@@ -1,16 +1,17 @@
 import { rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { graphNames, type Manifest, type StorageType } from '@niceflow/core'
+import type { Manifest, StorageType } from '@niceflow/core'
 import type { Dataset } from '@niceflow/data'
 import {
   amendBundle,
+  type BundleSource,
   calibrateOn,
   exportBundle,
-  type Run,
-  readRun,
+  readSource,
   replaceBundle,
   scoreSelection,
   selectFor,
+  singleGraphs,
   storageCost,
   writeBundle,
 } from '@niceflow/trainer'
@@ -35,7 +36,7 @@ import { number, table } from '../text.ts'
 export const exportCommand: Command = command(
   (yargs) =>
     deviceFlags(dataFlags(yargs))
-      .positional('source', { type: 'string', demandOption: true, describe: 'The folder of a run; of a bundle too, for --single-file' })
+      .positional('source', { type: 'string', demandOption: true, describe: 'The folder of a run, or of a bundle to write anew' })
       .option('out', {
         type: 'string',
         demandOption: true,
@@ -47,29 +48,34 @@ export const exportCommand: Command = command(
         requiresArg: true,
         coerce: dtypesFlag,
         describe: 'How weights are stored: fp32, fp16, q8, or several of them, the default first',
-        defaultDescription: "fp32; a bundle's default",
+        defaultDescription: 'fp32 of a run, as they are of a bundle',
       })
       .option('single-file', {
-        choices: graphNames,
+        choices: singleGraphs,
         requiresArg: true,
         describe: 'Write this graph alone, its weights inside, for another app to embed',
       })
       .option('overwrite', { type: 'boolean', default: false, describe: 'Replace what is there already' })
       .example('$0 export runs/mnist --out out/mnist', 'write it, verify it')
       .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs')
+      .example('$0 export models/mnist-nice --out out/mnist', 'a bundle anew: the same weights, the graphs of this version')
       .example('$0 export out/mnist --single-file decoder --out decoder.onnx', 'a decoder for another app'),
   async ({ singleFile: graph, ...flags }) => {
     if (graph !== undefined) return exportSingleFile({ graph, ...flags })
-    const { source: folder, out, name = basename(resolve(out)), dtype: dtypes = ['fp32'], overwrite, dataDir, ...device } = flags
-    const run = await readRun(folder, warn)
-    const dataset = await ownDataset(run.state.data.name, dataDir)
-    if (!dataset) warn(`the catalogue has no dataset ${run.state.data.name}: no calibration, and no cost of stored weights`)
+    const { source: folder, out, name = basename(resolve(out)), dtype, overwrite, dataDir, ...device } = flags
+    const source = await readSource(folder, warn)
+    const { dataset: trainedOn } = source.provenance
+    const dataset = await ownDataset(trainedOn, dataDir)
+    const dtypes = dtype ?? source.dtypes
+    const { calibration: known } = source.figures(dtypes)
+    const measured = known !== null && (known.bySize !== undefined || !source.model.pixels)
+    if (!dataset && !known) warn(`the catalogue has no dataset ${trainedOn}: no calibration, and no cost of stored weights`)
     return replaceBundle(out, { overwrite }, async (draft): Promise<Answer> => {
-      const written = await writeBundle(run, draft, { name, dtypes })
-      const measured = dataset ? await measure(run, draft, written, dataset, device) : { calibration: null }
+      const written = await writeBundle(source, draft, { name, dtypes })
+      const figures = dataset && !measured ? await measure(source, draft, written, dataset, device) : {}
       const samples = await withFlow(draft, device, (flow) => drawSamples(flow))
-      const card = modelCard({ ...written, ...measured })
-      const manifest = await amendBundle(draft, measured, { [cardFile]: card, ...(samples && { [samplesFile]: samples }) })
+      const card = modelCard({ ...written, ...figures })
+      const manifest = await amendBundle(draft, figures, { [cardFile]: card, ...(samples && { [samplesFile]: samples }) })
       const variants = await verifyVariants(draft, storedIn(manifest), { ...device, dataset, count: verifiedExamples })
       const { calibration, storageCost: cost, files } = manifest
       return {
@@ -88,9 +94,9 @@ export const exportCommand: Command = command(
   },
 )
 
-/** What held-out examples score in each variant: the yardstick of the default, and what storing weights so costs. */
+/** What held-out examples score in each variant: the yardstick of the default, and what storing weights so costs, where float32 is at hand. */
 async function measure(
-  run: Run,
+  source: BundleSource,
   draft: string,
   manifest: Manifest,
   dataset: Dataset,
@@ -104,16 +110,17 @@ async function measure(
     )
   const scores: Partial<Record<StorageType, Float64Array>> = {}
   for (const dtype of storedIn(manifest)) scores[dtype] = await scoresOf(draft, dtype)
-  const exact = scores.fp32 ?? (await inFloat32(run, draft, (bundle) => scoresOf(bundle, 'fp32')))
   const calibration = calibrateOn(manifest.model, split, selection, scores[manifest.dtype]!)
+  if (!source.exact) return { calibration }
+  const exact = scores.fp32 ?? (await inFloat32(source, draft, (bundle) => scoresOf(bundle, 'fp32')))
   return { calibration, storageCost: storageCost(split, exact, scores) }
 }
 
-/** Lends a bundle of the run's own float32 parameters, for a bundle that does not have them. */
-async function inFloat32<T>(run: Run, draft: string, use: (bundle: string) => Promise<T>): Promise<T> {
+/** Lends a bundle of the source's float32 parameters, for a bundle that does not have them. */
+async function inFloat32<T>(source: BundleSource, draft: string, use: (bundle: string) => Promise<T>): Promise<T> {
   const bundle = join(draft, 'float32')
   try {
-    await exportBundle(run, bundle)
+    await exportBundle(source, bundle, { dtypes: ['fp32'] })
     return await use(bundle)
   } finally {
     await rm(bundle, { recursive: true, force: true })

@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises'
-import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { InvalidValueError, rows } from '@niceflow/core'
 import { type Dataset, loadDataset } from '@niceflow/data'
@@ -28,6 +27,7 @@ import type { Argv } from 'yargs'
 import { drawSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
+import { interruptible } from '../interruption.ts'
 import { note, trainProgress, warn } from '../progress.ts'
 import { namingFlags, presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
 import { duration, nats, number, rangeOf, shellWord } from '../text.ts'
@@ -203,29 +203,4 @@ async function leaveSamples(run: Run, picture: string, count: number, threads: n
   } finally {
     await rm(bundle, { recursive: true, force: true })
   }
-}
-
-type Interruption = {
-  readonly signal: AbortSignal
-  /** 128 and the signal's number, as shells have it. */
-  readonly exitCode: () => number
-  readonly dispose: () => void
-}
-
-/** Makes the first SIGINT or SIGTERM an abort, after the run of the graph that is going on; a second one ends the process at once. */
-function interruptible(): Interruption {
-  const controller = new AbortController()
-  let code = 1
-  const names = ['SIGINT', 'SIGTERM'] as const
-  const listen = (name: NodeJS.Signals): void => {
-    code = 128 + constants.signals[name]
-    note('stopping after this run of the graph; once more to end at once')
-    dispose()
-    controller.abort()
-  }
-  const dispose = (): void => {
-    for (const name of names) process.off(name, listen)
-  }
-  for (const name of names) process.on(name, listen)
-  return { signal: controller.signal, exitCode: () => code, dispose }
 }

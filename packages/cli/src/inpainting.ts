@@ -1,0 +1,126 @@
+import { readFile } from 'node:fs/promises'
+import { cellWidth, type ModelFacts, meanAndError, NiceflowError, tensor } from '@niceflow/core'
+import { loadDataset } from '@niceflow/data'
+import { InvalidFileError, readPng, toGrey } from '@niceflow/formats'
+import { type Inpainting, makeMasks, maskNames } from '@niceflow/runtime'
+import { type Rows, readExamples } from './examples.ts'
+
+/** What is filled: examples one after another under each mask in turn. */
+export type Problem = {
+  readonly masks: readonly string[]
+  /** Examples under each mask. */
+  readonly count: number
+  /** [masks * count, dim] */
+  readonly x: Rows
+  readonly mask: Float32Array
+}
+
+/** Which examples, and what hides them. */
+export type ProblemFlags = {
+  readonly input: readonly string[] | undefined
+  readonly dataset: string | undefined
+  readonly dataDir: string | undefined
+  readonly count: number
+  readonly mask: string
+  readonly seed: number
+}
+
+/** Reads examples and masks. @throws NiceflowError for files, names and masks that are not the model's */
+export async function readProblem(model: ModelFacts, flags: ProblemFlags): Promise<Problem> {
+  const given = flags.input ? await joined(flags.input, model) : await ofDataset(model, flags)
+  const masks = flags.mask === 'all' ? maskNames : [flags.mask]
+  const count = given.dims[0]!
+  const rows = masks.length * count
+  const x = tensor(given.dtype, [rows, model.dim]) as Rows
+  masks.forEach((_, i) => {
+    x.data.set(given.data, i * given.data.length)
+  })
+  const drawn = await Promise.all(masks.map((name, i) => readMask(name, model, count, flags.seed, i * count)))
+  const mask = new Float32Array(x.data.length)
+  drawn.forEach((one, i) => {
+    mask.set(one, i * count * model.dim)
+  })
+  return { masks, count, x, mask }
+}
+
+async function joined(paths: readonly string[], model: ModelFacts): Promise<Rows> {
+  const parts: Rows[] = []
+  for await (const { x } of readExamples(paths, model)) parts.push(x)
+  const [first] = parts as [Rows, ...Rows[]]
+  const odd = parts.find(({ dtype }) => dtype !== first.dtype)
+  if (odd) throw new NiceflowError(`inputs: expected pixels or floats, got both`, { remedy: 'fill them one kind at a time' })
+  const x = tensor(first.dtype, [parts.reduce((sum, { dims }) => sum + dims[0]!, 0), model.dim]) as Rows
+  let at = 0
+  for (const { data } of parts) {
+    x.data.set(data, at)
+    at += data.length
+  }
+  return x
+}
+
+async function ofDataset({ dim }: ModelFacts, { dataset: name, dataDir, count }: ProblemFlags): Promise<Rows> {
+  const dataset = await loadDataset(name!, { dir: dataDir })
+  if (dataset.dim !== dim) throw new NiceflowError(`dataset ${name}: expected ${dim} dimensions, like the model, got ${dataset.dim}`)
+  const taken = Math.min(count, dataset.test.dims[0]!)
+  return tensor('uint8', [taken, dim], dataset.test.data.slice(0, taken * dim))
+}
+
+/** A mask by name, or an image of one: white is observed, black is hidden. */
+async function readMask(
+  name: string,
+  { imageShape, dim }: ModelFacts,
+  count: number,
+  seed: number,
+  firstIndex: number,
+): Promise<Float32Array> {
+  const shape = imageShape ?? ([1, dim] as const)
+  if (!/\.png$/i.test(name)) return makeMasks(name, shape, count, { seed, firstIndex })
+  const bytes = await readFile(name).catch((cause: NodeJS.ErrnoException) => {
+    throw new NiceflowError(`mask ${name}: cannot be read: ${cause.code}`, { cause, remedy: 'check the path' })
+  })
+  const { width, height, data } = toGrey(readPng(bytes, name))
+  if (height !== shape[0] || width !== shape[1]) {
+    throw new InvalidFileError(name, { what: 'mask size', expected: `${shape[1]} x ${shape[0]}`, got: `${width} x ${height}` })
+  }
+  const other = data.find((grey) => grey !== 0 && grey !== 255)
+  if (other !== undefined) {
+    throw new InvalidFileError(name, { what: 'mask', expected: '0 (black, hidden) and 255 (white, observed)', got: String(other) })
+  }
+  return Float32Array.from({ length: count * dim }, (_, k) => Number(data[k % dim] === 255))
+}
+
+/** How well some rows were filled. */
+export type MaskFigures = {
+  readonly mask: string
+  readonly examples: number
+  /** Nats on the model's data range. */
+  readonly logLikelihood: { readonly mean: number; readonly standardError: number }
+  /** Root mean square distance of hidden pixels from those of the input, in units of the data range; null where the input has none. */
+  readonly hiddenError: number | null
+}
+
+/** Figures for each mask, and for all together. */
+export function figuresOf(
+  model: ModelFacts,
+  { masks, count, x, mask }: Problem,
+  found: Inpainting,
+): { all: MaskFigures; byMask: readonly MaskFigures[] } {
+  const { dim, dataRange } = model
+  const [low, high] = dataRange
+  const truth = (k: number): number => (x.dtype === 'uint8' ? low + (x.data[k]! + 0.5) * cellWidth(dataRange) : x.data[k]!)
+  const part = (name: string, from: number, to: number): MaskFigures => {
+    let [sum, hidden] = [0, 0]
+    for (let k = from * dim; k < to * dim; k++) {
+      if (mask[k] === 1) continue
+      sum += (found.x.data[k]! - truth(k)) ** 2
+      hidden++
+    }
+    const error = Math.sqrt(sum / hidden) / (high - low)
+    const logLikelihood = meanAndError(found.logLikelihood.subarray(from, to))
+    return { mask: name, examples: to - from, logLikelihood, hiddenError: Number.isFinite(error) ? error : null }
+  }
+  return {
+    all: part(masks.length === 1 ? masks[0]! : 'all', 0, masks.length * count),
+    byMask: masks.map((name, i) => part(name, i * count, (i + 1) * count)),
+  }
+}
