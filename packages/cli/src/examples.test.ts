@@ -1,9 +1,9 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { type ModelFacts, type Tensor, tensor } from '@niceflow/core'
 import { writeIdx, writeNpy, writePng } from '@niceflow/formats'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { blockRows, countExamples, type ReadOptions, readExamples, type Stretch } from './examples.ts'
+import { ahead, blockRows, countExamples, type ReadOptions, readExamples, type Stretch } from './examples.ts'
 import { workspace } from './niceflow.fixture.ts'
 
 const { path, remove } = workspace()
@@ -184,11 +184,10 @@ test('what is broken is named and left out where that is asked for, and moves no
   writeFileSync(path('holes.npy'), writeNpy(holes))
   const told: string[] = []
   const onBroken = ({ message }: Error): void => void told.push(message)
-  const stretches = await read(['scans', 'nowhere', 'holes.npy', 'one.png'], images, { onBroken })
+  const stretches = await read(['scans', 'holes.npy', 'one.png'], images, { onBroken })
   expect(indicesIn(stretches)).toEqual([0, 2, 4, 6, 8, 10])
   expect(told.map((message) => basename(message.split(': ')[0]!))).toEqual([
     '4b.npy',
-    'nowhere',
     '2.png',
     '4.png',
     '6.png',
@@ -202,6 +201,45 @@ test('what is broken is named and left out where that is asked for, and moves no
   await expect(read(['scans'])).rejects.toThrow(/4b\.npy: truncated NPY file/)
   await expect(read(['holes.npy'])).rejects.toThrow(told.at(-2))
   stderr.mockRestore()
+})
+
+test('links to folders are followed, but for one to a folder that it lies in', async () => {
+  mkdirSync(path('linked', 'a'), { recursive: true })
+  symlinkSync(path('folder'), path('linked', 'b'))
+  symlinkSync(path('linked'), path('linked', 'a', 'round'))
+  writeFileSync(path('linked', 'a', '1.png'), png(1))
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const files = (await read(['linked'])).flatMap(({ origins }) => origins.map(({ file }) => file))
+  stderr.mockRestore()
+  expect(files).toEqual(['a/1.png', 'b/a.png', 'b/b.png', 'b/inner/c.png'].map((name) => path('linked', name)))
+})
+
+test('a folder within that cannot be listed is broken, as a file is', async () => {
+  mkdirSync(path('shut', 'in'), { recursive: true })
+  writeFileSync(path('shut', '1.png'), png(1))
+  chmodSync(path('shut', 'in'), 0)
+  chmodSync(path(), 0o755)
+  // Permissions do not hold back root.
+  const root = process.geteuid?.() === 0
+  if (root) process.seteuid!(65534)
+  const told: string[] = []
+  const stretches = await read(['shut'], images, { onBroken: ({ message }) => void told.push(message) }).finally(() => {
+    if (root) process.seteuid!(0)
+  })
+  expect([indicesIn(stretches), told]).toEqual([[0], [`${path('shut', 'in')}: cannot be read: EACCES`]])
+})
+
+test('who stops early ends what is read ahead', async () => {
+  let ended = false
+  async function* numbers(): AsyncGenerator<number> {
+    try {
+      for (let i = 0; ; i++) yield i
+    } finally {
+      ended = true
+    }
+  }
+  for await (const i of ahead(numbers())) if (i === 3) break
+  expect(ended).toBe(true)
 })
 
 test('an array of no examples is refused', async () => {

@@ -73,24 +73,35 @@ export async function* readExamples(
 
 /**
  * How many examples a request has.
+ * @param onBroken hears of what is broken, and of the index of the example that comes next; the first is thrown when left out
  * @throws as `readExamples`, for what shows without reading images and rows
  */
-export async function countExamples(paths: readonly string[], model: ModelFacts, { onBroken = refuse }: ReadOptions = {}): Promise<number> {
+export async function countExamples(
+  paths: readonly string[],
+  model: ModelFacts,
+  onBroken: (error: NiceflowError, at: number) => void = refuse,
+): Promise<number> {
   let count = 0
-  for await (const source of sources(paths, model, onBroken, () => {})) count += source.count
+  const told = (error: NiceflowError): void => onBroken(error, count)
+  for await (const source of sources(paths, model, told, () => {})) count += source.count
   return count
 }
 
 /** The next value of a generator is made while the last one is used, as far as it waits for files. */
 export async function* ahead<T>(values: AsyncGenerator<T>): AsyncGenerator<T> {
   let next = values.next()
-  for (;;) {
-    const { done, value } = await next
-    if (done) return
-    next = values.next()
-    // It is thrown where it is waited for, if it ever is.
-    next.catch(() => {})
-    yield value
+  try {
+    for (;;) {
+      const { done, value } = await next
+      if (done) return
+      next = values.next()
+      // It is thrown where it is waited for, if it ever is.
+      next.catch(() => {})
+      yield value
+    }
+  } finally {
+    // Who stops early leaves no file open.
+    await values.return(undefined)
   }
 }
 

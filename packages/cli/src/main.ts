@@ -124,8 +124,13 @@ export function asksForTf32(argv: readonly string[]): boolean {
 export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     // Whoever read has gone (`| head`), and needs no more.
-    if (error.code !== 'EPIPE') throw error
-    process.exit()
+    if (error.code === 'EPIPE') process.exit()
+    const failure = new NiceflowError(`stdout cannot be written: ${error.code ?? error.message}`, {
+      remedy: 'send it where there is space, or into a program that reads it',
+      cause: error,
+    })
+    process.stderr.write(`${explain(failure, argv)}\n`)
+    process.exit(1)
   })
   const words = argv.map(dashed)
   const parser = await commandLine(words)

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { tensor } from '@niceflow/core'
@@ -131,13 +131,43 @@ test('an array broken in its header is told before anything is scored, and skipp
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/^niceflow: .*cut\.npy: truncated NPY file/) })
   for (const request of [[path('cut.npy'), path('scans')], [path('scans'), path('cut.npy')], [path('cut.npy')]]) {
     const { code, stdout, stderr } = await niceflowHere(score(request, '--out', path('cut.csv'), '--skip-broken', '--json'))
-    expect({ code, scored: JSON.parse(stdout).scored, skipped: JSON.parse(stdout).skipped }).toEqual({
-      code: 0,
-      scored: request.length === 1 ? 0 : 30,
-      skipped: 1,
-    })
-    expect(stderr).toMatch(/^warning: .*cut\.npy: truncated NPY file.*: left out\n$/)
+    expect(stderr).toMatch(/^warning: .*cut\.npy: truncated NPY file.*: left out\n/)
+    if (request.length > 1) {
+      expect([code, JSON.parse(stdout)]).toMatchObject([0, { scored: 30, skipped: 1 }])
+      continue
+    }
+    // Nothing at all is no answer.
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toContain('niceflow: nothing could be scored: all 1 files and rows are broken\n')
   }
+})
+
+test('a path that is not there is refused, whatever may be left out', async () => {
+  const words = score([path('scans'), path('sacns')], '--out', path('mistyped.csv'), '--skip-broken')
+  expect(await niceflowHere(words)).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: `niceflow: ${path('sacns')}: cannot be read: ENOENT\n  check the path\n`,
+  })
+})
+
+test('a run that goes on counts the rows of the whole file, and what was left out of it', async () => {
+  const out = path('counted.csv')
+  const x = tensor('float32', [1100, 784])
+  x.data.fill(3e38, 0, 784 * 2)
+  writeFileSync(path('two-far.npy'), writeNpy(x))
+  const words = score([path('two-far.npy')], '--out', out, '--skip-broken')
+  const { scored, skipped } = await answer<Summary>(words, niceflowHere)
+  expect([scored, skipped]).toEqual([1098, 2])
+  expect(await answer<Summary>([...words, '--resume'], niceflowHere)).toMatchObject({ from: 1024, scored, skipped })
+})
+
+/** Linux has a device on which there is never space. */
+test.each(['/dev/full'].filter((device) => existsSync(device)))('lines that find no space are an error in a line: %s', async (device) => {
+  expect(await niceflow(score([path('scans')], '--ndjson'), { shell: `exec >${device};` })).toMatchObject({
+    code: 1,
+    stderr: 'niceflow: stdout cannot be written: ENOSPC\n  send it where there is space, or into a program that reads it\n',
+  })
 })
 
 test('a likelihood that is no number is never a score', async () => {
@@ -166,6 +196,7 @@ test('more examples than one answer holds want a file', async () => {
 test('more shards than blocks leave some without examples, which is no error', async () => {
   const { scored } = await answer<Summary>(score([path('scans')], '--shard', '0/4', '--out', path('none.csv')), niceflowHere)
   expect([scored, readFileSync(path('none.csv'), 'utf8').split('\n').length]).toEqual([0, 2])
+  expect((await niceflowHere(score([path('scans')], '--shard', '0/4'))).stdout).toMatch(/^0 examples\n/)
 })
 
 test('bench sets scoring from files beside the bare session, and tells its memory', async () => {

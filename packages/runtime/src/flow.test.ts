@@ -200,6 +200,17 @@ describe('bad input is refused in one line', () => {
     expect((await refused).message).toBe('x: expected float32 (the model was not trained on pixels), got uint8')
   })
 
+  test('examples out of reach are all told of in one pass, and the others scored as ever', async () => {
+    const x = Float32Array.of(0, 1e38, 0, 0.1, 0.2, 0.3, 0, 1e38, 0)
+    const told: (readonly [number, number])[] = []
+    const { logLikelihood } = await flow.score(x, { onNonFinite: ({ row, value }) => void told.push([row, value]) })
+    expect(told.map(([row]) => row)).toEqual([0, 2])
+    expect(told.some(([, value]) => Number.isFinite(value))).toBe(false)
+    expect(Array.from(logLikelihood, Number.isFinite)).toEqual([false, true, false])
+    expect(logLikelihood[1]).toBe((await flow.score(x.subarray(3, 6))).logLikelihood[0])
+    await expect(flow.score(oneNaN, { onNonFinite: () => {} })).rejects.toThrow('expected finite numbers')
+  })
+
   test('several draws name the example, not the draw', async () => {
     const { encoder, decoder } = tinySessions()
     const broken: Session = {

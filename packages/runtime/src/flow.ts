@@ -73,6 +73,17 @@ export class NonFiniteLikelihoodError extends NiceflowError {
   }
 }
 
+/** How examples are scored. */
+export type ScoreOptions = DequantizationKey & {
+  /** Dequantisation draws averaged for each example of pixels. @default 1 */
+  readonly draws?: number
+  readonly onNonFinite?: ((error: NonFiniteLikelihoodError) => void) | undefined
+}
+
+const refuse = (error: NonFiniteLikelihoodError): void => {
+  throw error
+}
+
 /** A bundle without an inpainter. */
 export class MissingInpainterError extends NiceflowError {
   override readonly name = 'MissingInpainterError'
@@ -179,14 +190,16 @@ export class Flow {
   /**
    * The log-likelihood of examples. Pixels are dequantised `draws` times and their log-likelihoods averaged, which by Jensen's inequality
    * bounds the log-probability of the pixels from below; floats are taken as they are, on the data range.
+   * @param options.onNonFinite hears of each example whose log-likelihood is not a finite number, whose figures are then none either: the caller
+   *   drops it; the first is thrown when left out
    * @throws InvalidValueError for examples that are not the model's; NonFiniteLikelihoodError
    */
-  async score(x: Examples, { draws = 1, ...key }: DequantizationKey & { readonly draws?: number } = {}): Promise<Score> {
+  async score(x: Examples, { draws = 1, onNonFinite = refuse, ...key }: ScoreOptions = {}): Promise<Score> {
     const { model } = this.manifest
     const source = exampleRows(x, model, { draws, ...key })
     const drawn = new Float32Array(source.count)
     await this.#run(this.#encoder, 'x', source, { log_likelihood: drawn })
-    this.#assertScored(drawn, source, draws)
+    this.#assertScored(drawn, source, draws, onNonFinite)
     const n = source.count / draws
     const logLikelihood = new Float64Array(n)
     const standardError = new Float64Array(n)
@@ -287,12 +300,15 @@ export class Flow {
   }
 
   /** A log-likelihood depends on every input, so one that is finite vouches for them; the inputs are looked at when it is not. */
-  #assertScored(logLikelihood: Float32Array, source: RowSource, draws: number): void {
-    const at = logLikelihood.findIndex((value) => !Number.isFinite(value))
-    if (at === -1) return
-    const row = Math.floor(at / draws)
-    assertFinite('x', source.read(at, at + 1), this.dim, row)
-    throw new NonFiniteLikelihoodError({ row, value: logLikelihood[at]!, range: this.manifest.model.dataRange })
+  #assertScored(logLikelihood: Float32Array, source: RowSource, draws: number, onNonFinite = refuse): void {
+    let told = -1
+    for (const [at, value] of logLikelihood.entries()) {
+      const row = Math.floor(at / draws)
+      if (Number.isFinite(value) || row === told) continue
+      assertFinite('x', source.read(at, at + 1), this.dim, row)
+      onNonFinite(new NonFiniteLikelihoodError({ row, value, range: this.manifest.model.dataRange }))
+      told = row
+    }
   }
 }
 

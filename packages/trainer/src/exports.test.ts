@@ -53,6 +53,7 @@ it('exports these names and no others', () => {
       "storageCost",
       "summarize",
       "syncFolder",
+      "takeLock",
       "temporaryName",
       "testLevel",
       "train",

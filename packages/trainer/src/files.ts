@@ -17,6 +17,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENOENT: 'make its folder first',
   ENOTDIR: 'choose a path whose parents are folders',
   EEXIST: 'choose a path that is not a file',
+  EISDIR: 'choose a path that is not a folder',
 }
 
 export function writeError(what: string, path: string, cause: NodeJS.ErrnoException): WriteError {

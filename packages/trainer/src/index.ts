@@ -20,7 +20,7 @@ export {
   type Marginals,
   testLevel,
 } from './independence.ts'
-export { LockedError } from './lock.ts'
+export { LockedError, takeLock } from './lock.ts'
 export { readLogScale } from './log-scale.ts'
 export { makeEngine } from './make-engine.ts'
 export * from './presets.ts'

@@ -6,7 +6,7 @@ import { temporaryName, writeError } from './files.ts'
 /** In a run's folder while a process trains in it: the process's number. */
 export const lockFile = 'train.lock'
 
-/** Another process trains in the folder. */
+/** Another process holds what only one may write to. */
 export class LockedError extends NiceflowError {
   override readonly name = 'LockedError'
 }
@@ -15,21 +15,32 @@ export class LockedError extends NiceflowError {
 const held = new Set<string>()
 
 /**
- * Takes a run's folder for this process; a lock whose process is gone, as SIGKILL leaves it, is taken over. All is done at once, so that hardly
- * a moment lies between its steps.
- *
- * It guards against processes of this machine alone, as a number says nothing of another's. Containers are machines of their own: where two share
- * a volume and the process of each is number 1, each takes the other's lock for one that its own predecessor left, and both train.
+ * Takes a run's folder for this process, as `takeLock` does.
  * @returns what gives it back
  * @throws LockedError naming the process that holds it
  * @throws WriteError
  */
 export function lockFolder(folder: string): () => void {
-  const path = join(realpathSync(folder), lockFile)
+  return takeLock(join(realpathSync(folder), lockFile), (pid) => `run ${folder}: process ${pid} is training in it`)
+}
+
+/**
+ * Makes a lock of this process; one whose process is gone, as SIGKILL leaves it, is taken over. All is done at once, so that hardly a moment lies
+ * between its steps.
+ *
+ * It guards against processes of this machine alone, as a number says nothing of another's. Containers are machines of their own: where two share
+ * a volume and the process of each is number 1, each takes the other's lock for one that its own predecessor left, and both go on.
+ * @param path in a folder that is there, by its real name
+ * @param heldBy what is said of the process that holds it
+ * @returns what gives it back
+ * @throws LockedError naming the process that holds it
+ * @throws WriteError
+ */
+export function takeLock(path: string, heldBy: (pid: number) => string): () => void {
   try {
     while (!created(path)) {
       const pid = holder(path)
-      if (pid !== undefined && (pid === process.pid ? held.has(path) : anotherRuns(pid))) throw locked(folder, path, pid)
+      if (pid !== undefined && (pid === process.pid ? held.has(path) : anotherRuns(pid))) throw locked(heldBy(pid), path, pid)
       removeStale(path, pid)
     }
   } catch (error) {
@@ -96,8 +107,8 @@ function removeStale(path: string, pid: number | undefined): void {
   }
 }
 
-function locked(folder: string, path: string, pid: number): LockedError {
-  return new LockedError(`run ${folder}: process ${pid} is training in it`, {
+function locked(message: string, path: string, pid: number): LockedError {
+  return new LockedError(message, {
     remedy: `wait for it or stop it; if process ${pid} is another program's by now, remove ${path}`,
   })
 }

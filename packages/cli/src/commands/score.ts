@@ -7,8 +7,9 @@ import { countExamples } from '../examples.ts'
 import { flowFlags, numberFlag } from '../flags.ts'
 import { note, rateProgress, warn } from '../progress.ts'
 import { type ScoredExample, scoreTable } from '../scoring/columns.ts'
+import { ResumeError } from '../scoring/file-end.ts'
 import { formatOf, ndjsonLines, scoreEndings } from '../scoring/formats.ts'
-import { openScoreFile, ResumeError, type ScoreFileOptions } from '../scoring/score-file.ts'
+import { openScoreFile, type ScoreFileOptions } from '../scoring/score-file.ts'
 import { type Shard, type StreamOptions, scoreExamples, shardRange } from '../scoring/stream.ts'
 import { number, rangeOf } from '../text.ts'
 
@@ -79,14 +80,15 @@ export const scoreCommand: Command = command(
       throw new InvalidValueError({ what: '--out', expected, got: out, usage: true })
     }
     return withFlow(bundle, device, async (flow): Promise<Answer | undefined> => {
-      const count = await countExamples(files, flow.manifest.model, { onBroken: skipBroken ? () => {} : undefined })
+      const brokenAt: number[] = []
+      const count = await countExamples(files, flow.manifest.model, skipBroken ? (_, at) => void brokenAt.push(at) : undefined)
       const judge = judgeOf(flow, { rate, sizes })
-      const request: Request = { flow, files, draws, seed, judge, ...shardRange(count, shard), count, skipBroken }
+      const request: Request = { flow, files, draws, seed, judge, ...shardRange(count, shard), count, brokenAt, skipBroken }
       const { recommended = null, falsePositiveRate = null, threshold = null } = judge ?? {}
       const verdicts = { recommended, falsePositiveRate, threshold }
       const facts = { bundle, range: flow.manifest.model.dataRange, draws, seed, dtype: flow.dtype, device: flow.device, ...verdicts }
       if (ndjson) {
-        await scoreAll(request, printLines)
+        assertSome(await scoreAll(request, printLines))
         return undefined
       }
       if (out === undefined) return answerAll(request, facts)
@@ -117,6 +119,8 @@ type Request = Required<Pick<StreamOptions, 'start' | 'end' | 'draws' | 'seed' |
   readonly files: readonly string[]
   /** Of the examples of all files. */
   readonly count: number
+  /** Before which examples there are files of which not even that can be told. */
+  readonly brokenAt: readonly number[]
   readonly skipBroken: boolean
 }
 
@@ -128,7 +132,7 @@ async function scoreAll(
   take: (examples: readonly ScoredExample[]) => Promise<void>,
 ): Promise<Found> {
   const progress = rateProgress('scored', end - start)
-  let [scored, skipped] = [0, 0]
+  let [scored, skipped, told] = [0, 0, start]
   const onBroken = (error: NiceflowError): void => {
     if (!skipBroken) throw error
     skipped++
@@ -141,7 +145,10 @@ async function scoreAll(
     for await (const examples of scoreExamples(flow, files, { ...how, start, end: last, onBroken })) {
       await take(examples)
       scored += examples.length
-      progress.add(examples.length)
+      // What was left out is done as well.
+      const next = (examples.at(-1)?.index ?? told - 1) + 1
+      progress.add(next - told)
+      told = next
     }
   } finally {
     progress.stop()
@@ -149,16 +156,26 @@ async function scoreAll(
   return { scored, skipped }
 }
 
+/** A request of which nothing could be scored is most likely a slip, whatever may be left out. */
+function assertSome({ scored, skipped }: Found): void {
+  if (scored > 0 || skipped === 0) return
+  throw new NiceflowError(`nothing could be scored: all ${number(skipped)} files and rows are broken`, { remedy: 'the warnings say how' })
+}
+
+/** @returns what is in the file, of this run or of the one that it goes on with */
 async function writeAll(
   request: Request,
   out: string,
   how: Pick<ScoreFileOptions, 'format' | 'resume'>,
 ): Promise<Found & { from: number }> {
-  const { start, end } = request
-  const { from, path, append, finish, close } = await openScoreFile(out, { ...how, start, end })
+  const { start, end, brokenAt } = request
+  const { from, rowsBefore, path, append, finish, close } = await openScoreFile(out, { ...how, start, end })
   if (from > start) note(`going on from example ${number(from)}`)
   try {
-    const found = await scoreAll({ ...request, start: from }, append)
+    const { scored, skipped } = await scoreAll({ ...request, start: from }, append)
+    const brokenBefore = brokenAt.filter((at) => at >= start && at < from).length
+    const found = { scored: rowsBefore + scored, skipped: from - start - rowsBefore + brokenBefore + skipped }
+    assertSome(found)
     await finish()
     return { from, ...found }
   } catch (error) {
@@ -180,10 +197,11 @@ async function answerAll(request: Request, facts: object): Promise<Answer> {
     throw new InvalidValueError({ what: 'examples', expected: `at most ${number(answerLimit)} in one answer`, got: end - start, remedy })
   }
   const examples: ScoredExample[] = []
-  const { skipped } = await scoreAll(request, async (some) => void examples.push(...some))
+  const found = await scoreAll(request, async (some) => void examples.push(...some))
+  assertSome(found)
   return {
-    json: { ...facts, ...(skipBroken && { skipped }), examples },
-    text: `${scoreTable(examples)}\n${legend(flow, judge)}`,
+    json: { ...facts, ...(skipBroken && { skipped: found.skipped }), examples },
+    text: `${examples.length > 0 ? scoreTable(examples) : '0 examples'}\n${legend(flow, judge)}`,
   }
 }
 

@@ -1,4 +1,5 @@
-import { open, opendir, readFile, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { open, opendir, readFile, realpath, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { arrayTypes, type ModelFacts, NiceflowError, sizeOf, type Tensor } from '@niceflow/core'
 import { type ArrayLayout, InvalidFileError, idxLayout, layoutTensor, npyLayout } from '@niceflow/formats'
@@ -34,9 +35,9 @@ const headBytes = 2 ** 16 + 16
 /**
  * The files of examples among paths and in folders, in the order of the paths and by name within a folder, which is listed when its turn comes.
  * An image is one example whether or not it can be read; an array that cannot be read is none.
- * @param onBroken hears of a file that is not what it should be, and may throw
+ * @param onBroken hears of a file that is not what it should be, or a folder within that cannot be listed, and may throw
  * @param onOthers hears of a folder's files that are none of examples
- * @throws NiceflowError for a folder without any
+ * @throws NiceflowError for a path that is not there, most likely a slip, and for a folder without any
  */
 export async function* sources(
   paths: readonly string[],
@@ -45,12 +46,10 @@ export async function* sources(
   onOthers: (message: string) => void,
 ): AsyncGenerator<Source> {
   for (const path of paths) {
-    const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => onBroken(cannotRead(path, cause)))
-    if (!stats) continue
-    const folder = stats.isDirectory()
+    const folder = (await stat(path).catch(unreadable(path))).isDirectory()
     let found = 0
     let others = 0
-    for await (const file of folder ? filesIn(path) : [path]) {
+    for await (const file of folder ? filesIn(path, onBroken) : [path]) {
       try {
         const { format, first } = await formatOf(file)
         if (format) {
@@ -70,17 +69,30 @@ export async function* sources(
   }
 }
 
-/** The files in a folder and in those within, in the order of their paths. */
-async function* filesIn(folder: string): AsyncGenerator<string> {
+/**
+ * The files in a folder and in those within, in the order of their paths. Links are followed, but for one to a folder that it lies in.
+ * @param above the real names of the folders that it lies in
+ */
+async function* filesIn(folder: string, onBroken: (error: NiceflowError) => void, above: readonly string[] = []): AsyncGenerator<string> {
   const entries: string[] = []
-  for await (const entry of await opendir(folder, { bufferSize: 1024 }).catch(unreadable(folder))) {
-    // A folder's place among files is that of the paths within it.
-    if (entry.isDirectory()) entries.push(`${entry.name}/`)
-    else if (entry.isFile() || (entry.isSymbolicLink() && (await leadsToFile(join(folder, entry.name))))) entries.push(entry.name)
+  let within = above
+  try {
+    const real = await realpath(folder)
+    if (above.includes(real)) return
+    within = [...above, real]
+    for await (const entry of await opendir(folder, { bufferSize: 1024 })) {
+      const kind = entry.isSymbolicLink() ? await targetOf(join(folder, entry.name)) : entry
+      // A folder's place among files is that of the paths within it.
+      if (kind === undefined || kind.isFile()) entries.push(entry.name)
+      else if (kind.isDirectory()) entries.push(`${entry.name}/`)
+    }
+  } catch (error) {
+    onBroken(cannotRead(folder, error as NodeJS.ErrnoException))
+    return
   }
   for (const entry of entries.sort()) {
     const path = join(folder, entry)
-    if (entry.endsWith('/')) yield* filesIn(path)
+    if (entry.endsWith('/')) yield* filesIn(path, onBroken, within)
     else yield path
   }
 }
@@ -146,12 +158,9 @@ async function readHead(file: string, most: number): Promise<{ readonly bytes: U
   }
 }
 
-/** A link that leads nowhere counts as a file: it is named when it is read. */
-function leadsToFile(link: string): Promise<boolean> {
-  return stat(link).then(
-    (stats) => stats.isFile(),
-    () => true,
-  )
+/** What a link leads to; one that leads nowhere counts as a file: it is named when it is read. */
+function targetOf(link: string): Promise<Stats | undefined> {
+  return stat(link).catch(() => undefined)
 }
 
 function cannotRead(path: string, cause: NodeJS.ErrnoException): NiceflowError {

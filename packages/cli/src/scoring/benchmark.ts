@@ -41,44 +41,51 @@ export async function benchmarkScoring(
   const paths = Array.from({ length: Math.ceil(images / rows) }, () => file)
   try {
     return await withUntrainedBundle(async (bundle) => {
-      const flow = await loadFlow(bundle, deviceOptions(device))
-      const session = await openSession(join(bundle, 'encoder.onnx'), { ...deviceOptions(device), device: flow.device as NodeDevice })
-      const x = tensor('float32', [blockRows, flow.dim])
-      fillUniform(streamKey(0, 'probe', 0), x.data)
-      const bare = (): Promise<unknown> => session.run({ x }, ['log_likelihood'])
-      const out = join(folder, 'scores.ndjson')
-      const progress = rateProgress('scored', images)
-      // What happens once, in either, is not its speed.
-      for (let i = 0; i < 2; i++) await bare()
-      for await (const _ of scoreExamples(flow, paths, { end: Math.min(images, 2 * blockRows), draws: 1, seed: 0, judge: null }));
-      const written = await openScoreFile(out, { format: formatOf(out)!, resume: false, start: 0, end: images })
-      const resident: number[] = []
-      let [working, alone, turns] = [0, 0, 0]
-      let since = performance.now()
-      for await (const examples of scoreExamples(flow, paths, { end: images, draws: 1, seed: 0, judge: null })) {
-        await written.append(examples)
-        progress.add(examples.length)
-        resident.push(process.memoryUsage.rss() / 2 ** 20)
-        if (resident.length % blocksPerTurn !== 1) continue
-        const start = performance.now()
-        working += start - since
-        await bare()
-        turns++
-        since = performance.now()
-        alone += since - start
-      }
-      await written.finish()
-      working += performance.now() - since
-      progress.stop()
-      await Promise.all([written.close(), session.dispose(), flow.dispose()])
-      const [imagesPerSecond, bareImagesPerSecond] = [(images * 1000) / working, (turns * blockRows * 1000) / alone]
-      return {
-        device: flow.device,
-        images,
-        imagesPerSecond,
-        bareImagesPerSecond,
-        ofBareSession: imagesPerSecond / bareImagesPerSecond,
-        residentMiB: mostInHalves(resident),
+      const opened: (() => Promise<unknown>)[] = []
+      try {
+        const flow = await loadFlow(bundle, deviceOptions(device))
+        opened.push(() => flow.dispose())
+        const session = await openSession(join(bundle, 'encoder.onnx'), { ...deviceOptions(device), device: flow.device as NodeDevice })
+        opened.push(() => session.dispose())
+        const out = join(folder, 'scores.ndjson')
+        const written = await openScoreFile(out, { format: formatOf(out)!, resume: false, start: 0, end: images })
+        opened.push(() => written.close())
+        const x = tensor('float32', [blockRows, flow.dim])
+        fillUniform(streamKey(0, 'probe', 0), x.data)
+        const bare = (): Promise<unknown> => session.run({ x }, ['log_likelihood'])
+        const progress = rateProgress('scored', images)
+        opened.push(async () => progress.stop())
+        // What happens once, in either, is not its speed.
+        for (let i = 0; i < 2; i++) await bare()
+        for await (const _ of scoreExamples(flow, paths, { end: Math.min(images, 2 * blockRows), draws: 1, seed: 0, judge: null }));
+        const resident: number[] = []
+        let [working, alone, turns] = [0, 0, 0]
+        let since = performance.now()
+        for await (const examples of scoreExamples(flow, paths, { end: images, draws: 1, seed: 0, judge: null })) {
+          await written.append(examples)
+          progress.add(examples.length)
+          resident.push(process.memoryUsage.rss() / 2 ** 20)
+          if (resident.length % blocksPerTurn !== 1) continue
+          const start = performance.now()
+          working += start - since
+          await bare()
+          turns++
+          since = performance.now()
+          alone += since - start
+        }
+        await written.finish()
+        working += performance.now() - since
+        const [imagesPerSecond, bareImagesPerSecond] = [(images * 1000) / working, (turns * blockRows * 1000) / alone]
+        return {
+          device: flow.device,
+          images,
+          imagesPerSecond,
+          bareImagesPerSecond,
+          ofBareSession: imagesPerSecond / bareImagesPerSecond,
+          residentMiB: mostInHalves(resident),
+        }
+      } finally {
+        for (const close of opened.reverse()) await close()
       }
     })
   } finally {

@@ -23,43 +23,42 @@ export type RowFormat = {
 
 const newline = 10
 
-/** A line a row. */
-function textFormat(heading: string, line: (example: ScoredExample) => string, indexOf: (line: string) => unknown): RowFormat {
+/**
+ * Text, a row to a line.
+ * @param pattern what a whole row looks like, its index in the first group; a whole line that is none has no index
+ */
+function textFormat(heading: string, line: (example: ScoredExample) => string, pattern: RegExp): RowFormat {
   const begins = Buffer.from(heading)
   return {
     begins,
     header: () => begins,
     encode: (examples) => Buffer.from(examples.map((example) => `${line(example)}\n`).join('')),
     rowsIn(bytes, position) {
+      // A character to a byte.
+      const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+      const next = new RegExp(pattern, 'y')
       const rows: PlacedRow[] = []
       let at = position === 0 ? 0 : bytes.indexOf(newline) + 1
-      for (let end = bytes.indexOf(newline, at); end >= 0; end = bytes.indexOf(newline, at)) {
-        rows.push({ at, index: Number(indexOf(Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString())) })
-        at = end + 1
+      for (next.lastIndex = at; ; at = next.lastIndex) {
+        const found = next.exec(text)
+        if (!found) return { rows, end: at }
+        rows.push({ at, index: Number(found[1]) })
       }
-      return { rows, end: at }
     },
   }
 }
 
 /** JSON Lines: an object a line. */
-const ndjson = textFormat(
-  '',
-  (example) => JSON.stringify(example),
-  (line) => {
-    try {
-      return (JSON.parse(line) as Partial<ScoredExample>).index
-    } catch {
-      return undefined
-    }
-  },
-)
+const ndjson = textFormat('', (example) => JSON.stringify(example), /(?:\{"index":(\d+),[^\n]*\}|[^\n]*)\n/)
 
-/** RFC 4180, but that lines end as on Unix: fields that hold a comma, a quote or a line break are quoted; what is not known is empty. */
+/**
+ * RFC 4180, but that lines end as on Unix: fields that hold a comma, a quote or a line break are quoted; what is not known is empty. Only the path
+ * may hold a line break: where its quote is never closed, the row was torn.
+ */
 const csv = textFormat(
   `${columns.map(({ name }) => name).join(',')}\n`,
   (example) => columns.map(({ of }) => csvField(of(example))).join(','),
-  (line) => line.split(',', 1)[0] || undefined,
+  new RegExp(`(?:(\\d+),(?:"[^"]*(?:""[^"]*)*"|[^",\\n]*)(?:,[^",\\n]*){${columns.length - 2}}|(?!\\d+,")[^\\n]*)\\n`),
 )
 
 function csvField(value: string | number | boolean | null): string {

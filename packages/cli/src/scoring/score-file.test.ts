@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { workspace } from '../niceflow.fixture.ts'
 import type { ScoredExample } from './columns.ts'
@@ -59,17 +59,66 @@ describe.each(scoreEndings)('a file of scores ending in %s', (ending) => {
     const header = formatOf(name('cut'))!.header(0).length
     const sizes = [0, 1, header, header + 1, header + 400, whole.length >> 1, whole.length - 1, whole.length]
     for (const size of sizes) {
-      // Killed, it has its other name; where somebody gave it its own, it is gone on with all the same.
-      for (const file of [`${name('cut')}.partial`, name('cut')]) {
-        writeFileSync(name('cut'), whole)
-        renameSync(name('cut'), file)
-        truncateSync(file, size)
-        const from = await write(name('cut'), { resume: true })
-        expect(from % 1024).toBe(0)
-        if (size > header + 1000) expect(from).toBeGreaterThan(0)
-        expect(readFileSync(name('cut')).equals(whole)).toBe(true)
-      }
+      writeFileSync(name('cut'), whole)
+      renameSync(name('cut'), `${name('cut')}.partial`)
+      truncateSync(`${name('cut')}.partial`, size)
+      const from = await write(name('cut'), { resume: true })
+      expect(from % 1024).toBe(0)
+      if (size > header + 1000) expect(from).toBeGreaterThan(0)
+      expect(readFileSync(name('cut')).equals(whole)).toBe(true)
     }
+  })
+
+  test('with its own name is compared, and never written', async () => {
+    const out = name('own')
+    await write(out)
+    const whole = readFileSync(out)
+    expect(await write(out, { resume: true })).toBe(2048)
+    for (const [size, last] of [
+      [whole.length - 1, end],
+      [whole.length >> 1, end],
+      [whole.length, end + 1],
+    ] as const) {
+      const grown = [...rows, scoredExample({ index: end, logLikelihood: 1 })]
+      truncateSync(out, size)
+      await expect(write(out, { resume: true, of: grown, end: last })).rejects.toMatchObject({
+        name: 'ResumeError',
+        message: `${out}: it is whole by its name, but not all that this request asks for`,
+      })
+      expect(readFileSync(out).equals(whole.subarray(0, size))).toBe(true)
+      writeFileSync(out, whole)
+    }
+    expect(existsSync(`${out}.partial`)).toBe(false)
+  })
+
+  test('is one process\'s at a time', async () => {
+    const out = name('two')
+    const options = { format: formatOf(out)!, resume: true, start: 0, end }
+    const first = await openScoreFile(out, options)
+    await first.append(rows.slice(0, 300))
+    await expect(openScoreFile(out, options)).rejects.toMatchObject({
+      name: 'LockedError',
+      message: `file ${out}: process ${process.pid} is writing it`,
+    })
+    await first.append(rows.slice(300))
+    await first.finish()
+    await first.close()
+    expect(readFileSync(out).equals(Buffer.concat([options.format.header(rows.length), options.format.encode(rows)]))).toBe(true)
+    // As a process that is gone leaves it: it has no number, or an earlier one of ours.
+    for (const left of ['', `${process.pid}\n`]) {
+      writeFileSync(`${out}.partial.lock`, left)
+      expect(await write(out, { resume: true })).toBe(2048)
+    }
+  })
+
+  test('that a process of another machine wrote as well does not take its name', async () => {
+    const out = name('elsewhere')
+    const file = await openScoreFile(out, { format: formatOf(out)!, resume: false, start: 0, end })
+    await file.append(rows)
+    appendFileSync(file.path, 'others')
+    await expect(file.finish()).rejects.toThrow(`${out}.partial: another process wrote it as well`)
+    await file.close()
+    expect(existsSync(out)).toBe(false)
   })
 
   test('of a shard goes on from its own first example', async () => {
@@ -96,6 +145,12 @@ describe.each(scoreEndings)('a file of scores ending in %s', (ending) => {
     expect(readFileSync(file).equals(before)).toBe(true)
     writeFileSync(file, `${'no scores at all '.repeat(100)}\n`)
     await expect(write(name('other'), { resume: true })).rejects.toMatchObject(otherRows(file))
+    // Without so much as a row, too, and under either name.
+    for (const foreign of [file, name('foreign')]) {
+      writeFileSync(foreign, 'notes')
+      await expect(write(foreign.replace('.partial', ''), { resume: true })).rejects.toMatchObject(otherRows(foreign))
+      expect(readFileSync(foreign, 'utf8')).toBe('notes')
+    }
   })
 
   test('of no examples is a file', async () => {
@@ -114,11 +169,32 @@ describe.each(scoreEndings)('a file of scores ending in %s', (ending) => {
   })
 })
 
+test.each(scoreEndings)('line breaks in paths are no ends of rows: %s', async (ending) => {
+  const out = path(`breaks${ending}`)
+  const of = rows.map((row) => ({ ...row, file: `a\n${row.index},"b\n\n"` }))
+  await write(out, { of })
+  const whole = readFileSync(out)
+  for (let cut = 1; cut < 200; cut += 7) {
+    writeFileSync(`${out}.partial`, whole.subarray(0, whole.length - cut))
+    const file = await openScoreFile(out, { format: formatOf(out)!, resume: true, start: 0, end })
+    expect([file.from, file.rowsBefore]).toEqual([2048, of.filter(({ index }) => index < 2048).length])
+    await file.append(of.filter(({ index }) => index >= 2048))
+    await file.finish()
+    await file.close()
+    expect(readFileSync(out).equals(whole)).toBe(true)
+  }
+})
+
 test('a place that cannot be written to is named, with the way out', async () => {
   mkdirSync(path('taken.csv.partial'))
   await expect(write(path('nowhere', 'a.csv'))).rejects.toMatchObject({
-    message: `file ${path('nowhere', 'a.csv')}.partial cannot be written: ENOENT`,
+    message: `file ${path('nowhere', 'a.csv')} cannot be written: ENOENT`,
     remedy: 'make its folder first',
+  })
+  mkdirSync(path('folder.csv'))
+  await expect(write(path('folder.csv'))).rejects.toMatchObject({
+    message: `file ${path('folder.csv')} cannot be written: EISDIR`,
+    remedy: 'choose a path that is not a folder',
   })
   await expect(write(path('taken.csv'))).rejects.toMatchObject({ message: `file ${path('taken.csv')}.partial cannot be written: EISDIR` })
 })

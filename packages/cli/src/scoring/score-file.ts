@@ -1,15 +1,11 @@
-import { type FileHandle, open, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { type FileHandle, open, rename, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { NiceflowError } from '@niceflow/core'
-import { exists, syncFolder, writeError } from '@niceflow/trainer'
-import { blockRows } from '../examples.ts'
+import { syncFolder, takeLock, writeError } from '@niceflow/trainer'
 import type { ScoredExample } from './columns.ts'
+import { findEnd, otherRequest, ResumeError } from './file-end.ts'
 import type { RowFormat } from './formats.ts'
-
-/** An output that is not what this request would have written so far. */
-export class ResumeError extends NiceflowError {
-  override readonly name = 'ResumeError'
-}
 
 export type ScoreFileOptions = {
   readonly format: RowFormat
@@ -24,113 +20,163 @@ export type ScoreFileOptions = {
 export type ScoreFile = {
   /** The example to go on with: the first of the last block that is there, whose rows are compared with what is there. */
   readonly from: number
+  /** The rows of the examples before that one. */
+  readonly rowsBefore: number
   /** Where the rows are until all are there. */
   readonly path: string
   /** @throws ResumeError where rows that are there already are others; WriteError */
   readonly append: (examples: readonly ScoredExample[]) => Promise<void>
-  /** Gives the file its name, when all rows are there. */
+  /** Gives the file its name, when all rows are there. @throws as `append` */
   readonly finish: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
 /**
- * Opens a file of scores for rows in the order of their indices. They are in `<out>.partial` until all are there, so that a file called `out` is
- * always whole; whatever ends the process, `resume` goes on from there: a row that was torn is cut off, and the last block is scored again, to
- * see that the output is this request's. So the file has the bytes that it would have had without the end.
- * @throws ResumeError, WriteError
+ * Opens a file of scores for rows in the order of their indices, which no other process may write meanwhile. They are in `<out>.partial` until all
+ * are there, so that a file called `out` is always whole, and is only compared; whatever ends the process, `resume` goes on from there: the last
+ * block is scored again, to see that the output is this request's, and then a row that was torn is cut off. So the file has the bytes that it would
+ * have had without the end.
+ * @throws LockedError, ResumeError, WriteError
  */
 export async function openScoreFile(out: string, options: ScoreFileOptions): Promise<ScoreFile> {
+  await assertPlace(out)
   const partial = `${out}.partial`
-  const { format, resume } = options
-  // A whole file is gone on with in its place: it may turn out not to be whole, after all.
-  const path = resume && !(await exists(partial)) && (await exists(out)) ? out : partial
-  const failed = (cause: unknown): never => {
+  const lock = join(realpathSync(dirname(out)), `${basename(partial)}.lock`)
+  const release = takeLock(lock, (pid) => `file ${out}: process ${pid} is writing it`)
+  try {
+    const whole = options.resume && !(await holdsBytes(partial)) && (await holdsBytes(out))
+    const file = whole ? await openWhole(out, options) : await openPartial(out, partial, options)
+    return { ...file, close: () => file.close().finally(release) }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+/** What keeps a file from its name when all is done, is told before anything is. */
+async function assertPlace(out: string): Promise<void> {
+  try {
+    if ((await stat(out)).isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw writeError('file', out, error as NodeJS.ErrnoException)
+    await stat(dirname(out)).catch(failedAt(out))
+  }
+}
+
+/** A file that holds nothing has nothing to lose. */
+function holdsBytes(path: string): Promise<boolean> {
+  return stat(path).then(
+    ({ size }) => size > 0,
+    () => false,
+  )
+}
+
+const failedAt =
+  (path: string) =>
+  (cause: unknown): never => {
     throw NiceflowError.is(cause) ? cause : writeError('file', path, cause as NodeJS.ErrnoException)
   }
-  const { handle, from, there } = await begin(path, options).catch(failed)
-  let owed = there
-  const append = async (examples: readonly ScoredExample[]): Promise<void> => {
-    const bytes = format.encode(examples)
-    const known = Math.min(owed.length, bytes.length)
-    if (Buffer.compare(bytes.subarray(0, known), owed.subarray(0, known)) !== 0) throw otherRequest(path)
-    owed = owed.subarray(known)
-    if (known < bytes.length) await handle.appendFile(bytes.subarray(known)).catch(failed)
+
+/** What is there of the block to go on with, beside what comes of it. */
+function comparison(path: string, owed: Uint8Array): { readonly rest: (bytes: Uint8Array) => Uint8Array; readonly owes: () => boolean } {
+  return {
+    /** The bytes beyond what is there. */
+    rest(bytes) {
+      const known = Math.min(owed.length, bytes.length)
+      if (Buffer.compare(bytes.subarray(0, known), owed.subarray(0, known)) !== 0) throw otherRequest(path)
+      owed = owed.subarray(known)
+      return bytes.subarray(known)
+    },
+    owes: () => owed.length > 0,
   }
-  const finish = async (): Promise<void> => {
-    if (owed.length > 0) throw otherRequest(path)
-    try {
-      await writeHeader(path, format)
-      await handle.sync()
-      if (path !== out) await rename(path, out)
-      await syncFolder(dirname(out))
-    } catch (error) {
-      failed(error)
-    }
-  }
-  return { from, path, append, finish, close: () => handle.close() }
 }
 
-type Begun = {
-  readonly handle: FileHandle
-  readonly from: number
-  /** The rows of the last block, as far as they are there. */
-  readonly there: Uint8Array
-}
-
-async function begin(path: string, { format, resume, start, end }: ScoreFileOptions): Promise<Begun> {
-  const header = format.header(end - start)
-  const found = resume && (await exists(path)) ? await findEnd(path, format) : undefined
-  if (found?.last !== undefined && !(found.last >= start && found.last < end)) throw otherRequest(path)
-  // A truncated header is written anew with the file.
-  const handle = await open(path, found ? 'a' : 'w')
-  if (!found) await handle.appendFile(header)
-  else await handle.truncate(found.length)
-  return { handle, from: found?.last === undefined ? start : blockOf(found.last), there: found?.rows ?? new Uint8Array() }
-}
-
-const blockOf = (index: number): number => Math.floor(index / blockRows) * blockRows
-
-/** Long enough for a block of most requests. */
-const firstWindow = 2 ** 18
-
-/**
- * Where the whole rows of a file end, the index of the last, and the rows of its block.
- * @returns undefined for a file without so much as a header
- */
-async function findEnd(
-  path: string,
-  format: RowFormat,
-): Promise<{ readonly length: number; readonly last?: number; readonly rows: Uint8Array } | undefined> {
-  const handle = await open(path, 'r')
+/** A file that has its name is read, and never written. */
+async function openWhole(path: string, { format, start, end }: ScoreFileOptions): Promise<ScoreFile> {
+  const handle = await open(path, 'r').catch(failedAt(path))
   try {
-    const { size } = await handle.stat()
-    const headerBytes = format.header(0).length
-    if (size < headerBytes) return undefined
-    const { begins } = format
-    if (Buffer.compare(await readAt(handle, 0, begins.length), begins) !== 0) throw otherRequest(path)
-    for (let window = firstWindow; ; window *= 2) {
-      const from = Math.max(headerBytes, size - window)
-      const bytes = await readAt(handle, from, size - from)
-      const { rows, end } = format.rowsIn(bytes, from - headerBytes)
-      const last = rows.at(-1)
-      const whole = from === headerBytes
-      if (!last && whole) return { length: headerBytes, rows: new Uint8Array() }
-      if (last && !Number.isSafeInteger(last.index)) throw otherRequest(path)
-      const first = last && rows.find(({ index }) => index >= blockOf(last.index))!
-      // Rows before the block's first show that it is the first.
-      if (last && (whole || first !== rows[0])) return { length: from + end, last: last.index, rows: bytes.subarray(first!.at, end) }
+    const found = await findEnd(handle, path, { format, start, end })
+    const { rest, owes } = comparison(path, found.owed)
+    const rowBytes = format.rowBytes ?? Number.NaN
+    const count = (found.size - format.header(0).length) / rowBytes
+    const header = format.header(Number.isInteger(count) ? count : 0)
+    return {
+      from: found.from,
+      rowsBefore: found.rowsBefore,
+      path,
+      async append(examples) {
+        if (rest(format.encode(examples)).length > 0) throw notWhole(path)
+      },
+      async finish() {
+        if (owes()) throw otherRequest(path)
+        if (found.length !== found.size || Buffer.compare(header, found.header) !== 0) throw notWhole(path)
+      },
+      close: () => handle.close(),
     }
-  } finally {
+  } catch (error) {
     await handle.close()
+    throw failedAt(path)(error)
   }
+}
+
+async function openPartial(out: string, path: string, options: ScoreFileOptions): Promise<ScoreFile> {
+  const { format, resume, start, end } = options
+  const handle = await open(path, resume ? 'a+' : 'w+').catch(failedAt(path))
+  const failed = failedAt(path)
+  try {
+    const found = await findEnd(handle, path, { format, start, end })
+    const { rest, owes } = comparison(path, found.owed)
+    let length = found.length
+    // A header that was torn is the beginning of this one, as `findEnd` saw.
+    const header = format.header(end - start).subarray(found.header.length)
+    if (header.length > 0) await handle.appendFile(header)
+    length += header.length
+    let torn = found.size > found.length
+    const cut = async (): Promise<void> => {
+      if (torn) await handle.truncate(length)
+      torn = false
+    }
+    return {
+      from: found.from,
+      rowsBefore: found.rowsBefore,
+      path,
+      async append(examples) {
+        const bytes = rest(format.encode(examples))
+        if (owes() || bytes.length === 0) return
+        await cut().catch(failed)
+        await handle.appendFile(bytes).catch(failed)
+        length += bytes.length
+      },
+      async finish() {
+        if (owes()) throw otherRequest(path)
+        await cut().catch(failed)
+        await assertOurs(handle, path, length)
+        await writeHeader(path, format, length).catch(failed)
+        await handle.sync().catch(failed)
+        await rename(path, out).catch(failedAt(out))
+        await syncFolder(dirname(out))
+      },
+      close: () => handle.close(),
+    }
+  } catch (error) {
+    await handle.close()
+    throw failed(error)
+  }
+}
+
+/** A lock guards on one machine alone; where another wrote as well, its rows are among ours, or the name is of its file. */
+async function assertOurs(handle: FileHandle, path: string, length: number): Promise<void> {
+  const [ours, there] = await Promise.all([handle.stat(), stat(path).catch(() => undefined)])
+  if (there?.ino === ours.ino && there.dev === ours.dev && ours.size === length) return
+  throw new ResumeError(`${path}: another process wrote it as well`, { remedy: 'begin anew without --resume, one process to a file' })
 }
 
 /** The header says how many rows there are, which is known at the end: broken examples have none. */
-async function writeHeader(path: string, format: RowFormat): Promise<void> {
+async function writeHeader(path: string, format: RowFormat, length: number): Promise<void> {
+  if (!format.rowBytes) return
   const handle = await open(path, 'r+')
   try {
-    const { size } = await handle.stat()
-    const header = format.header(format.rowBytes ? (size - format.header(0).length) / format.rowBytes : 0)
+    const header = format.header((length - format.header(0).length) / format.rowBytes)
     await handle.write(header, 0, header.length, 0)
     await handle.sync()
   } finally {
@@ -138,13 +184,8 @@ async function writeHeader(path: string, format: RowFormat): Promise<void> {
   }
 }
 
-async function readAt(handle: FileHandle, position: number, length: number): Promise<Uint8Array> {
-  const { buffer, bytesRead } = await handle.read(new Uint8Array(length), 0, length, position)
-  return buffer.subarray(0, bytesRead)
-}
-
-function otherRequest(path: string): ResumeError {
-  return new ResumeError(`${path}: its rows are not those that this request begins with`, {
-    remedy: 'resume with the same files, bundle, seed, draws, shard, threads and kind of machine, or begin anew without --resume',
+function notWhole(path: string): ResumeError {
+  return new ResumeError(`${path}: it is whole by its name, but not all that this request asks for`, {
+    remedy: `call it ${path}.partial to go on with it, or begin anew without --resume`,
   })
 }

@@ -1,6 +1,6 @@
 import { type Judge, rows } from '@niceflow/core'
 import { codeSizes } from '@niceflow/formats'
-import { type Flow, NonFiniteLikelihoodError } from '@niceflow/runtime'
+import { type Flow, NonFiniteLikelihoodError, type Score } from '@niceflow/runtime'
 import { ahead, blockRows, type ReadOptions, readExamples, type Stretch } from '../examples.ts'
 import { type ScoredExample, scoredExamples } from './columns.ts'
 
@@ -21,28 +21,35 @@ export async function* scoreExamples(flow: Flow, paths: readonly string[], optio
   for await (const stretch of ahead(readExamples(paths, flow.manifest.model, options))) yield scoreStretch(flow, stretch, options)
 }
 
-async function scoreStretch(flow: Flow, stretch: Stretch, options: StreamOptions): Promise<ScoredExample[]> {
+/** All rows in one run, whichever are broken: the others are scored in the same batch with them or without. */
+async function scoreStretch(flow: Flow, stretch: Stretch, { seed, draws, judge, onBroken }: StreamOptions): Promise<ScoredExample[]> {
   const { x, firstIndex, origins } = stretch
-  try {
-    const { seed, draws, judge } = options
-    const score = await flow.score(x, { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex })
-    return scoredExamples(flow.manifest, stretch, score, judge?.bySize ? codeSizes(x, flow.manifest.model) : null, judge)
-  } catch (error) {
-    if (!(error instanceof NonFiniteLikelihoodError)) throw error
-    const { row: at, value } = error
+  const { model } = flow.manifest
+  const broken: number[] = []
+  const onNonFinite = ({ row: at, value }: NonFiniteLikelihoodError): void => {
     const { file, row } = origins[at]!
-    const named = new NonFiniteLikelihoodError({ row, value, range: flow.manifest.model.dataRange, of: file })
-    if (!options.onBroken) throw named
-    options.onBroken(named)
-    const rest = [part(stretch, 0, at), part(stretch, at + 1, origins.length)].filter((one) => one.origins.length > 0)
-    const scored: ScoredExample[] = []
-    for (const one of rest) scored.push(...(await scoreStretch(flow, one, options)))
-    return scored
+    const named = new NonFiniteLikelihoodError({ row, value, range: model.dataRange, of: file })
+    if (!onBroken) throw named
+    onBroken(named)
+    broken.push(at)
   }
+  const score = await flow.score(x, { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex, onNonFinite })
+  const edges = [-1, ...broken, origins.length]
+  return edges.slice(1).flatMap((end, i) => {
+    const start = edges[i]! + 1
+    if (start === end) return []
+    const part = partOf(stretch, start, end)
+    return scoredExamples(flow.manifest, part, scoreOf(score, start, end), judge?.bySize ? codeSizes(part.x, model) : null, judge)
+  })
 }
 
-function part({ x, firstIndex, origins }: Stretch, start: number, end: number): Stretch {
+function partOf({ x, firstIndex, origins }: Stretch, start: number, end: number): Stretch {
   return { x: rows(x, start, end), firstIndex: firstIndex + start, origins: origins.slice(start, end) }
+}
+
+function scoreOf({ logLikelihood, standardError, bitsPerDim, ...how }: Score, start: number, end: number): Score {
+  const part = (figures: Float64Array): Float64Array => figures.subarray(start, end)
+  return { ...how, logLikelihood: part(logLikelihood), standardError: part(standardError), bitsPerDim: part(bitsPerDim) }
 }
 
 /** A part of a request: the one that `--shard i/n` asks for. */
