@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { NiceflowError } from '@niceflow/core'
 import { barChart } from '@niceflow/report'
 import { engineEnvironment } from '@niceflow/runtime-node'
+import { presets } from '@niceflow/trainer'
 import { sizes, writeProblem } from './problem.ts'
 import { type Peer, PeerError, startPeer } from './protocol.ts'
 import { pythonWith } from './python.ts'
@@ -15,14 +16,15 @@ import { agreementTolerance, disagreement, goRound, type Row } from './rounds.ts
 const { values: flags } = parseArgs({
   options: {
     only: { type: 'string' },
-    rounds: { type: 'string', default: '7' },
+    rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: String(availableParallelism()) },
     out: { type: 'string', default: join(import.meta.dirname, 'out') },
     json: { type: 'boolean', default: false },
   },
 })
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
-const [steps, batches] = [5, 3]
+/** Steps in a run are the trainer's: ONNX Runtime moves the state in and out once a run, and the others never do. */
+const [steps, batches] = [presets.paper.training.stepsPerRun, 3]
 
 const folder = mkdtempSync(join(tmpdir(), 'niceflow-peers-'))
 const node = [process.execPath, '--conditions=@niceflow/source', '--import', import.meta.resolve('tsx')]

@@ -186,14 +186,7 @@ test('what is broken is named and left out where that is asked for, and moves no
   const onBroken = ({ message }: Error): void => void told.push(message)
   const stretches = await read(['scans', 'holes.npy', 'one.png'], images, { onBroken })
   expect(indicesIn(stretches)).toEqual([0, 2, 4, 6, 8, 10])
-  expect(told.map((message) => basename(message.split(': ')[0]!))).toEqual([
-    '4b.npy',
-    '2.png',
-    '4.png',
-    '6.png',
-    'holes.npy',
-    'holes.npy',
-  ])
+  expect(told.map((message) => basename(message.split(': ')[0]!))).toEqual(['4b.npy', '2.png', '4.png', '6.png', 'holes.npy', 'holes.npy'])
   expect(told.slice(-2)).toEqual([
     `row 1 of ${path('holes.npy')}: expected finite numbers, got NaN at 0`,
     `row 3 of ${path('holes.npy')}: expected finite numbers, got Infinity at 5`,

@@ -91,7 +91,7 @@ describe.each(scoreEndings)('a file of scores ending in %s', (ending) => {
     expect(existsSync(`${out}.partial`)).toBe(false)
   })
 
-  test('is one process\'s at a time', async () => {
+  test("is one process's at a time", async () => {
     const out = name('two')
     const options = { format: formatOf(out)!, resume: true, start: 0, end }
     const first = await openScoreFile(out, options)
