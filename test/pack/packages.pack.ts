@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
@@ -15,7 +15,7 @@ afterAll(() => app?.remove())
 
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
 
-test('every package holds its build, a README and the licence, and nothing else', () => {
+test('every package holds its build, a README and the licence, the command its examples, and nothing else', () => {
   expect(app.packages.map(({ name }) => name).sort()).toEqual(
     ['core', 'data', 'engine', 'flow', 'formats', 'graph', 'report', 'runtime', 'runtime-node', 'trainer']
       .map((name) => `@niceflow/${name}`)
@@ -23,7 +23,8 @@ test('every package holds its build, a README and the licence, and nothing else'
   )
   const licence = readFileSync(join(root, 'LICENSE'), 'utf8')
   for (const { name, folder, files } of app.packages) {
-    const own = ['LICENSE', 'README.md', 'package.json', ...(name === 'niceflow' ? ['bin/niceflow.mjs'] : [])]
+    const ofCommand = ['bin/niceflow.mjs', 'examples/embed.mjs', 'examples/embed.py']
+    const own = ['LICENSE', 'README.md', 'package.json', ...(name === 'niceflow' ? ofCommand : [])]
     const built = files.filter((file) => !own.includes(file))
     expect(files, name).toEqual(expect.arrayContaining(own))
     expect(
@@ -103,12 +104,12 @@ test('the command draws and scores with a bundle that was copied there', async (
   expect(readFileSync(app.path('grid.png')).subarray(1, 4).toString()).toBe('PNG')
 })
 
-test('the embedding example runs on files that the command wrote', async () => {
+test('the embedding example runs where it was installed, on files that the command wrote', async () => {
   for (const graph of ['decoder', 'encoder']) {
     await app.run('npx', 'niceflow', 'export', 'mnist-nice', '--single-file', graph, '--out', `${graph}.onnx`)
   }
-  copyFileSync(join(root, 'packages', 'cli', 'examples', 'embed.mjs'), app.path('embed.mjs'))
-  const printed = await app.run(process.execPath, 'embed.mjs', 'decoder.onnx', 'encoder.onnx', 'digits.pgm')
+  const example = join('node_modules', 'niceflow', 'examples', 'embed.mjs')
+  const printed = await app.run(process.execPath, example, 'decoder.onnx', 'encoder.onnx', 'digits.pgm')
   const nats = [...printed.matchAll(/^(-?\d+\.\d\d) nats, \d\.\d{3} bits\/dim$/gm)].map(([, figure]) => Number(figure))
   expect(nats).toHaveLength(8)
   // The bundle's card: 2283 nats in mean on test images. Rubbish scores far below; one of eight digits drawn must come near.

@@ -94,7 +94,7 @@ export function verificationText(verified: readonly Verified[]): string {
       ['mean log-likelihood against float64, nats', float64.mean, float64.meanTolerance] as const,
       ['any log-likelihood against float64, nats', float64.max, float64.maxTolerance] as const,
       ...(inpainter ? [["inpainter's steps against float64, relative", inpainter.distance, inpainter.tolerance] as const] : []),
-    ].map(([what, found, bound]) => [`  ${dtype}`, what, found.toExponential(2), `at most ${bound}`]),
+    ].map(([what, found, bound]) => [`  ${dtype}`, what, found.toExponential(2), `at most ${Number(bound.toPrecision(2))}`]),
   )
   return `verified: SHA-256 of ${files} files; on ${number(examples)} ${on}:\n${table(figures, [1])}`
 }

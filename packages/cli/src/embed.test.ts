@@ -53,7 +53,7 @@ describe.each(['fp32', 'q8'] as const)('the example that uses nothing of ours, %
   })
 })
 
-test('ten lines draw, and some more score', () => {
+test('ten lines draw, besides imports and comments, and some more score', () => {
   const sources = ['embed.mjs', 'embed.py'].map((name) => readFileSync(join(examples, name), 'utf8'))
   for (const code of sources) {
     const [drawing] = code.split(/^.*To be scored/m)

@@ -1,4 +1,5 @@
 import { type ModelFacts, NiceflowError, rows, tensor } from '@niceflow/core'
+import { defaultMaxBatch } from '@niceflow/runtime'
 import { finiteStretches, type Rows } from './examples/rows.ts'
 import { type Source, sources } from './examples/sources.ts'
 import { warn } from './progress.ts'
@@ -25,10 +26,10 @@ export type ReadOptions = {
 }
 
 /**
- * Rows that are scored together. Blocks of them begin at multiples of it, whichever part of a request is read: the same examples lie in the
- * same batch, and so have the same score to the last bit.
+ * Rows that are scored together, a batch of a flow. Blocks of them begin at multiples of it, whichever part of a request is read: the same
+ * examples lie in the same batch, and so have the same score to the last bit.
  */
-export const blockRows = 1024
+export const blockRows: number = defaultMaxBatch
 
 /** Images that are read at once. */
 const concurrent = 32
@@ -136,14 +137,18 @@ function parts({ source: { file }, first, start }: Piece, x: Rows, onBroken: (er
 }
 
 function joined(parts: readonly Stretch[]): Stretch {
-  const { x: first, firstIndex } = parts[0]!
   if (parts.length === 1) return parts[0]!
-  const origins = parts.flatMap((part) => part.origins)
-  const x = tensor(first.dtype, [origins.length, first.dims[1]!])
+  return { ...parts[0]!, x: joinRows(parts.map(({ x }) => x)), origins: parts.flatMap(({ origins }) => origins) }
+}
+
+/** Rows of one type, one after another; there must be some. */
+export function joinRows(parts: readonly Rows[]): Rows {
+  const [{ dtype, dims }] = parts as [Rows, ...Rows[]]
+  const x = tensor(dtype, [parts.reduce((sum, part) => sum + part.dims[0]!, 0), dims[1]!]) as Rows
   let at = 0
-  for (const part of parts) {
-    x.data.set(part.x.data, at)
-    at += part.x.data.length
+  for (const { data } of parts) {
+    x.data.set(data, at)
+    at += data.length
   }
-  return { x, firstIndex, origins }
+  return x
 }

@@ -107,12 +107,19 @@ export function flowFlags<Flags>(yargs: Argv<Flags>, whenLeftOut = "the bundle's
   }) as unknown as Argv<Flags & FlowFlags>
 }
 
+type ListOption<T> = {
+  /** Tells `lastWins` that a flag given twice is both; each time it takes one word. */
+  readonly array: true
+  readonly nargs: 1
+  readonly coerce: (value: unknown) => readonly T[]
+}
+
 /**
- * Reads values that are separated by commas or given one by one.
+ * A flag of many values, which are separated by commas or given one by one.
  * @param read the value of a word; undefined for a word that is none
  */
-export function listFlag<T>(flag: string, expected: string, read: (word: string) => T | undefined): (value: unknown) => readonly T[] {
-  return (value) =>
+export function listFlag<T>(flag: string, expected: string, read: (word: string) => T | undefined): ListOption<T> {
+  const coerce = (value: unknown): readonly T[] =>
     [value]
       .flat()
       .flatMap((words) => String(words).split(','))
@@ -121,16 +128,17 @@ export function listFlag<T>(flag: string, expected: string, read: (word: string)
         if (found !== undefined) return found
         throw new InvalidValueError({ what: `--${flag}`, expected: `${expected}, separated by commas`, got: word, usage: true })
       })
+  return { array: true, nargs: 1, coerce }
 }
 
 /** The same for words of a closed list; each counts once. */
-export function choicesFlag<T extends string>(flag: string, choices: readonly T[]): (value: unknown) => readonly T[] {
-  const read = listFlag(flag, `some of ${choices.join(', ')}`, (word) => choices.find((choice) => choice === word))
-  return (value) => [...new Set(read(value))]
+export function choicesFlag<T extends string>(flag: string, choices: readonly T[]): ListOption<T> {
+  const list = listFlag(flag, `some of ${choices.join(', ')}`, (word) => choices.find((choice) => choice === word))
+  return { ...list, coerce: (value) => [...new Set(list.coerce(value))] }
 }
 
 /** The same for numbers. */
-export function numbersFlag(flag: string, expected: string, valid: (value: number) => boolean): (value: unknown) => readonly number[] {
+export function numbersFlag(flag: string, expected: string, valid: (value: number) => boolean): ListOption<number> {
   return listFlag(flag, expected, (word) => (word.trim() !== '' && valid(Number(word)) ? Number(word) : undefined))
 }
 
@@ -138,6 +146,3 @@ export const integerFrom =
   (least: number): ((value: number) => boolean) =>
   (value) =>
     Number.isSafeInteger(value) && value >= least
-
-/** Reads storage types. */
-export const dtypesFlag: (value: unknown) => readonly StorageType[] = choicesFlag('dtype', storageTypes)

@@ -6,16 +6,19 @@ import { countProgress, warn } from './progress.ts'
 
 /** What makes a latent dimension important. */
 const measures = ['scale', 'reach'] as const
-type Measure = (typeof measures)[number]
+export type Measure = (typeof measures)[number]
 
-export type ImportanceFlags = { readonly by: Measure }
+export const defaultMeasure: Measure = 'scale'
 
-/** By what dimensions are ordered. */
+export type ImportanceFlags = { readonly by: Measure | undefined }
+
+/** By what dimensions are ordered; undefined where nobody says. */
 export function importanceFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & ImportanceFlags> {
   return yargs.option('by', {
     choices: measures,
-    default: 'scale',
+    requiresArg: true,
     describe: 'What makes a dimension important: scale is exp(-s) of the scaling layer, reach is measured on samples',
+    defaultDescription: defaultMeasure,
   }) as unknown as Argv<Flags & ImportanceFlags>
 }
 
@@ -47,8 +50,9 @@ export async function importanceOf(
   return { importance, order: byImportance(importance) }
 }
 
-/** @throws InvalidValueError (usage) for more dimensions than there are */
-export function assertCount(flag: string, count: number, dim: number): void {
-  if (count > dim)
-    throw new InvalidValueError({ what: `--${flag}`, expected: `at most ${dim}, the model's dimensions`, got: count, usage: true })
+/** @throws InvalidValueError (usage) for a number that is larger than `most`, which is what `of` says */
+export function assertAtMost(flag: string, numbers: readonly number[], most: number, of: string): void {
+  const wrong = numbers.find((number) => number > most)
+  if (wrong === undefined) return
+  throw new InvalidValueError({ what: `--${flag}`, expected: `at most ${most}, ${of}`, got: wrong, usage: true })
 }

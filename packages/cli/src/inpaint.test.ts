@@ -91,6 +91,15 @@ test('frames, and so the chunks that they take, change no result; the seed does'
   expect(whole.dims).toEqual([1, 784])
 })
 
+test('an example has a place in its dataset, or is a file, or several are either', async () => {
+  const words = ['--mask', 'top', '--steps', '3', '--out', path('placed.npy')]
+  const { examples } = await here<Answered>('--input', 'mnist:test:0', '--input', path('digit.png'), ...words)
+  expect(examples).toBe(2)
+  const both = readNpy(readFileSync(path('placed.npy')), 'placed.npy').data as Float32Array
+  await here('--input', path('digit.png'), path('digit.png'), ...words)
+  expect(readNpy(readFileSync(path('placed.npy')), 'placed.npy').data).toEqual(both)
+})
+
 test('a mask may be an image, black where pixels are hidden', async () => {
   const bars = Uint8Array.from({ length: 784 }, (_, k) => (k % 28 < 14 ? 0 : 255))
   grey('mask.png', 28, bars)

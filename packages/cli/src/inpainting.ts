@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { cellWidth, type ModelFacts, meanAndError, NiceflowError, tensor } from '@niceflow/core'
+import { cellWidth, type Manifest, type ModelFacts, meanAndError, NiceflowError, tensor } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
 import { InvalidFileError, readPng, toGrey } from '@niceflow/formats'
 import { type Inpainting, makeMasks, maskNames } from '@niceflow/runtime'
-import { type Rows, readExamples } from './examples.ts'
+import type { Rows } from './examples.ts'
+import { readInputs } from './inputs.ts'
 
 /** What is filled: examples one after another under each mask in turn. */
 export type Problem = {
@@ -26,8 +27,9 @@ export type ProblemFlags = {
 }
 
 /** Reads examples and masks. @throws NiceflowError for files, names and masks that are not the model's */
-export async function readProblem(model: ModelFacts, flags: ProblemFlags): Promise<Problem> {
-  const given = flags.input ? await joined(flags.input, model) : await ofDataset(model, flags)
+export async function readProblem(manifest: Manifest, flags: ProblemFlags): Promise<Problem> {
+  const { model } = manifest
+  const given = flags.input ? await readInputs(flags.input, manifest, flags.dataDir) : await ofDataset(model, flags)
   const masks = flags.mask === 'all' ? maskNames : [flags.mask]
   const count = given.dims[0]!
   const rows = masks.length * count
@@ -41,21 +43,6 @@ export async function readProblem(model: ModelFacts, flags: ProblemFlags): Promi
     mask.set(one, i * count * model.dim)
   })
   return { masks, count, x, mask }
-}
-
-async function joined(paths: readonly string[], model: ModelFacts): Promise<Rows> {
-  const parts: Rows[] = []
-  for await (const { x } of readExamples(paths, model)) parts.push(x)
-  const [first] = parts as [Rows, ...Rows[]]
-  const odd = parts.find(({ dtype }) => dtype !== first.dtype)
-  if (odd) throw new NiceflowError(`inputs: expected pixels or floats, got both`, { remedy: 'fill them one kind at a time' })
-  const x = tensor(first.dtype, [parts.reduce((sum, { dims }) => sum + dims[0]!, 0), model.dim]) as Rows
-  let at = 0
-  for (const { data } of parts) {
-    x.data.set(data, at)
-    at += data.length
-  }
-  return x
 }
 
 async function ofDataset({ dim }: ModelFacts, { dataset: name, dataDir, count }: ProblemFlags): Promise<Rows> {

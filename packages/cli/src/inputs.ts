@@ -1,32 +1,52 @@
-import { InvalidValueError, type Manifest, rows } from '@niceflow/core'
+import { InvalidValueError, type Manifest, NiceflowError, rows } from '@niceflow/core'
 import { loadDataset, type SplitName, splitNames } from '@niceflow/data'
 import { exists, selectFor } from '@niceflow/trainer'
-import { type Rows, readExamples } from './examples.ts'
+import { countExamples, joinRows, type Rows, readExamples } from './examples.ts'
+
+/** How an example of a dataset is named, for the help. */
+export const placeHelp = 'dataset:split:index, such as mnist:test:7'
 
 /** How an example is named, for the help. */
-export const inputHelp = 'a PNG, NPY or IDX file of one, or dataset:split:index, such as mnist:test:7'
+export const inputHelp: string = `a PNG, NPY or IDX file of one, or ${placeHelp}`
+
+type Place = { readonly name: string; readonly split: string; readonly index: number }
 
 /**
- * One example: of a file, or the one that `dataset:split:index` names; the indices of a split count from 0.
- * @throws InvalidValueError for a file of several, or an index that the split does not have; and as `readExamples` and `loadDataset`
+ * The examples of some words, one after another: those of files and folders, or the one that `dataset:split:index` names; the indices of a
+ * split count from 0.
+ * @throws InvalidValueError for an index that the split does not have; NiceflowError for pixels and floats together, and as `readExamples`
+ * and `loadDataset`
  */
-export async function readInput(word: string, manifest: Manifest, dataDir?: string): Promise<Rows> {
-  const [, name, split, index] = /^([\w-]+):([a-z]+):(\d+)$/.exec(word) ?? []
-  if (name !== undefined && !(await exists(word))) return exampleOf(word, { name, split: split!, index: Number(index) }, manifest, dataDir)
-  const found: Rows[] = []
-  for await (const { x } of readExamples([word], manifest.model)) found.push(x)
-  const count = found.reduce((sum, { dims }) => sum + dims[0]!, 0)
-  if (count !== 1)
-    throw new InvalidValueError({ what: word, expected: 'one example', got: count, remedy: 'save the one that you mean alone' })
-  return found[0]!
+export async function readInputs(words: readonly string[], manifest: Manifest, dataDir?: string): Promise<Rows> {
+  const parts: Rows[] = []
+  for (const word of words) {
+    const place = await placeOf(word)
+    if (place) parts.push(await exampleOf(word, place, manifest, dataDir))
+    else for await (const { x } of readExamples([word], manifest.model)) parts.push(x)
+  }
+  if (parts.some(({ dtype }) => dtype !== parts[0]!.dtype)) {
+    throw new NiceflowError('inputs: expected pixels or floats, got both', { remedy: 'give them one kind at a time' })
+  }
+  return joinRows(parts)
 }
 
-async function exampleOf(
-  word: string,
-  { name, split, index }: { readonly name: string; readonly split: string; readonly index: number },
-  manifest: Manifest,
-  dir: string | undefined,
-): Promise<Rows> {
+/**
+ * One example, as `readInputs` takes it.
+ * @throws InvalidValueError for several, and as `readInputs`
+ */
+export async function readInput(word: string, manifest: Manifest, dataDir?: string): Promise<Rows> {
+  const count = (await placeOf(word)) ? 1 : await countExamples([word], manifest.model)
+  if (count === 1) return readInputs([word], manifest, dataDir)
+  throw new InvalidValueError({ what: word, expected: 'one example', got: count, remedy: 'save the one that you mean alone' })
+}
+
+/** What a word names in a dataset; a file of that name comes first. */
+async function placeOf(word: string): Promise<Place | undefined> {
+  const [, name, split, index] = /^([\w-]+):([a-z]+):(\d+)$/.exec(word) ?? []
+  return name === undefined || (await exists(word)) ? undefined : { name, split: split!, index: Number(index) }
+}
+
+async function exampleOf(word: string, { name, split, index }: Place, manifest: Manifest, dir: string | undefined): Promise<Rows> {
   if (!(splitNames as readonly string[]).includes(split)) {
     throw new InvalidValueError({ what: `split of ${word}`, expected: splitNames.join(', '), got: split, usage: true })
   }

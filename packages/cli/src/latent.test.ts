@@ -37,7 +37,8 @@ describe('interpolate', () => {
 
   test('leads from one image to the other, a row for each kind of path, and says the likelihood along it', async () => {
     type Found = { paths: { kind: string; logLikelihood: number[] }[] }
-    const words = ['interpolate', path('digits'), ...ends, '--kind', 'linear,quantile', ...threads]
+    // A list takes a word each time, and leaves the next alone.
+    const words = ['interpolate', ...ends, '--kind', 'linear', '--kind', 'quantile', path('digits'), ...threads]
     const { paths, ...rest } = await answer<Found>([...words, '--out', path('paths.npy')], niceflowHere)
     expect(rest).toEqual({
       bundle: path('digits'),
@@ -94,8 +95,8 @@ describe('interpolate', () => {
     expect(await niceflowHere(words)).toMatchObject({ code, stdout: '', stderr: `niceflow: ${message}\n  ${remedy}\n` })
   })
 
-  test('from a file of several is refused', async () => {
-    writeFileSync(path('two.npy'), writeNpy(tensor('uint8', [2, dim])))
+  test('from a file of several is refused, before its rows are read', async () => {
+    writeFileSync(path('two.npy'), writeNpy(tensor('float32', [2, dim], new Float32Array(2 * dim).fill(Number.NaN))))
     const words = ['interpolate', path('digits'), ...ends, '--from', path('two.npy'), '--out', path('never.png'), ...threads]
     expect((await niceflowHere(words)).stderr).toBe(
       `niceflow: ${path('two.npy')}: expected one example, got 2\n  save the one that you mean alone\n`,
@@ -129,6 +130,10 @@ describe('traverse', () => {
   test("at an image's own quantile the sweep passes the image", async () => {
     const words = ['traverse', path('digits'), '--input', 'mnist:test:7', '--dims', '406,407', '--out', path('own.npy'), ...threads]
     const { dimensions } = await answer<Swept>(words, niceflowHere)
+    const ranked = await answer<Swept>([...words, '--by', 'scale'], niceflowHere)
+    // Of dimensions that were chosen nobody need know how important they are.
+    expect(dimensions).toEqual(ranked.dimensions.map(({ rank: _, importance: __, ...rest }) => rest))
+    expect(ranked.dimensions[0]!.importance).toBe(Math.exp(-manifest.model.logScale![406]!))
     for (const [i, { quantile }] of dimensions.entries()) {
       await answer([...words, '--quantiles', `0.01,${quantile}`], niceflowHere)
       const found = array('own.npy')
@@ -170,7 +175,7 @@ describe('sample', () => {
 
   test('--top draws the most important latents alone, --bottom the least; all of them are a sample, and none the mode', async () => {
     const [all, mode] = [await sample('all.npy'), await sample('mode.npy', '--temperature', '0')]
-    const top = await sample('top.npy', '--top', '784,100,0')
+    const top = await sample('top.npy', '--top', '784,100', '--top', '0')
     expect(top.dims).toEqual([2, 3, dim])
     for (const i of [0, 1]) {
       expect(apart(row(top, 3 * i), row(all, i))).toBeLessThan(roundTrip)

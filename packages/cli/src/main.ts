@@ -11,8 +11,6 @@ import type { Command } from './command.ts'
 type Entry = {
   readonly usage: string
   readonly about: string
-  /** Flags that add up where they are given more than once. */
-  readonly lists?: readonly string[]
   readonly load: () => Promise<Command>
 }
 
@@ -22,13 +20,11 @@ const commands: readonly Entry[] = [
   {
     usage: 'export <source>',
     about: 'Write a run as a bundle of ONNX graphs, or one graph as a single file, and verify it',
-    lists: ['dtype'],
     load: async () => (await import('./commands/export.ts')).exportCommand,
   },
   {
     usage: 'eval <bundle>',
     about: 'Measure the log-likelihood of a dataset, and what the scores tell from it',
-    lists: ['ood'],
     load: async () => (await import('./commands/eval.ts')).evalCommand,
   },
   {
@@ -40,7 +36,6 @@ const commands: readonly Entry[] = [
   {
     usage: 'inpaint <bundle>',
     about: 'Fill hidden pixels by ascending their likelihood',
-    lists: ['input'],
     load: async () => (await import('./commands/inpaint.ts')).inpaintCommand,
   },
   {
@@ -155,7 +150,6 @@ async function commandLine(words: readonly string[]): Promise<Argv> {
     // Messages are in the language of the help, whatever the machine's.
     .locale('en')
     .parserConfiguration({ 'dot-notation': false, 'parse-numbers': false, 'parse-positional-numbers': false })
-    .middleware(lastWins, true)
     .option('json', { type: 'boolean', describe: 'Print one JSON object' })
     .strict()
     .strictCommands()
@@ -168,6 +162,7 @@ async function commandLine(words: readonly string[]): Promise<Argv> {
       throw error ?? new NiceflowError(message, { usage: true })
     })
     .wrap(Math.min(120, process.stdout.columns ?? 120))
+  parser.middleware((args) => lastWins(args, parser), true)
   for (const { usage, about, load } of commands) {
     parser.command(
       usage,
@@ -182,12 +177,12 @@ async function commandLine(words: readonly string[]): Promise<Argv> {
   return parser.completion('completion', 'Print a script that completes commands and flags in your shell')
 }
 
-/** A flag that is given twice is what it is given last; only `<files..>` and flags that are lists are many. */
-function lastWins(args: Record<string, unknown>): void {
-  const lists = entryOf((args._ as readonly unknown[])[0])?.lists
+/** A flag that is given twice is what it is given last, unless it is a list. */
+function lastWins(args: Record<string, unknown>, parser: Argv): void {
+  // What the parser was told of the command's flags, which its types leave out.
+  const { array: lists } = (parser as unknown as { getOptions(): { readonly array: readonly string[] } }).getOptions()
   for (const [name, value] of Object.entries(args)) {
-    const many = name === '_' || lists?.includes(name) || commands.some(({ usage }) => usage.includes(`<${name}..>`))
-    if (Array.isArray(value) && !many) args[name] = value.at(-1)
+    if (Array.isArray(value) && name !== '_' && !lists.includes(name)) args[name] = value.at(-1)
   }
 }
 

@@ -32,17 +32,23 @@ const writers: Readonly<Record<string, ExamplesWriter>> = {
   },
 }
 
+const kindOf = (out: string): string => extname(out).toLowerCase()
+
+export const isPicture = (out: string): boolean => kindOf(out) === '.png'
+
 /**
  * @param count of the examples that will be written
+ * @param images that each of them is
  * @throws InvalidValueError (usage) for a file of another kind, and for more examples than one of its kind takes
  */
-export function writerOf(out: string, count = 0): ExamplesWriter {
-  const kind = extname(out).toLowerCase()
-  const write = writers[kind]
+export function writerOf(out: string, count = 0, images = 1): ExamplesWriter {
+  const write = writers[kindOf(out)]
   if (!write) throw new InvalidValueError({ what: '--out', expected: 'a file ending in .png or .npy', got: out, usage: true })
-  if (kind === '.png' && count > gridLimit) {
+  const most = Math.floor(gridLimit / images)
+  if (isPicture(out) && count > most) {
+    const expected = `at most ${most} in a PNG${images > 1 ? `, ${images} images each` : ''}`
     const remedy = 'write an .npy file, which takes any number'
-    throw new InvalidValueError({ what: '--count', expected: `at most ${gridLimit} in a PNG`, got: count, remedy, usage: true })
+    throw new InvalidValueError({ what: '--count', expected, got: count, remedy, usage: true })
   }
   return write
 }

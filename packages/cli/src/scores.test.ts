@@ -1,5 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { tensor } from '@niceflow/core'
 import { readIdx, writeNpy, writePng } from '@niceflow/formats'
@@ -200,6 +201,9 @@ test('more shards than blocks leave some without examples, which is no error', a
 })
 
 test('bench sets scoring from files beside the bare session, and tells its memory', async () => {
+  const positive = (figure: number): boolean => figure > 0 && Number.isFinite(figure)
+  // In MiB: more than the weights of the paper's model, less than the machine has.
+  const resident = (mebibytes: number): boolean => mebibytes > 73 && mebibytes < totalmem() / 2 ** 20
   const { batchScoring, ...rest } = await answer<{ batchScoring: Record<string, unknown> }>([
     'bench',
     '--only',
@@ -211,11 +215,9 @@ test('bench sets scoring from files beside the bare session, and tells its memor
   expect(batchScoring).toEqual({
     device: expect.any(String),
     images: 3000,
-    imagesPerSecond: expect.any(Number),
-    bareImagesPerSecond: expect.any(Number),
-    ofBareSession: expect.any(Number),
-    residentMiB: [expect.any(Number), expect.any(Number)],
+    imagesPerSecond: expect.toSatisfy(positive),
+    bareImagesPerSecond: expect.toSatisfy(positive),
+    ofBareSession: expect.toSatisfy(positive),
+    residentMiB: [expect.toSatisfy(resident), expect.toSatisfy(resident)],
   })
-  const { imagesPerSecond, bareImagesPerSecond, ofBareSession } = batchScoring as Record<string, number>
-  expect(ofBareSession).toBeCloseTo(imagesPerSecond! / bareImagesPerSecond!, 10)
 })

@@ -60,6 +60,15 @@ test.each<[string, string[], string, string]>([
   })
 })
 
+test('a file that must stay is named before the source is read', async () => {
+  writeFileSync(path('taken.onnx'), '')
+  const { code, stderr } = await niceflowHere(lone('nowhere', 'taken.onnx'))
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: `niceflow: ${path('taken.onnx')}: is there already\n  give another --out, or --overwrite it\n`,
+  })
+})
+
 test('a bundle that is damaged gives no file', async () => {
   cpSync(path('bundle'), path('damaged'), { recursive: true })
   const bytes = readFileSync(path('damaged', 'weights.bin'))

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, extname, join, resolve } from 'node:path'
 import { InvalidValueError, type StorageType } from '@niceflow/core'
 import { readBundle } from '@niceflow/runtime-node'
-import { exists, exportBundle, manifestFile, readRun, type SingleGraph, writeSingleFile } from '@niceflow/trainer'
+import { assertReplaceableFile, exists, exportBundle, manifestFile, readRun, type SingleGraph, writeSingleFile } from '@niceflow/trainer'
 import { ownDataset, type Verified, verificationText, verifiedExamples, verifyVariants } from './bundle.ts'
 import type { Answer } from './command.ts'
 import type { DeviceFlags } from './flags.ts'
@@ -31,6 +31,7 @@ export async function exportSingleFile({ source, graph, out, name, dtype: dtypes
   if (dtypes !== undefined && dtypes.length !== 1) {
     throw new InvalidValueError({ what: '--dtype of a single file', expected: 'one', got: dtypes.join(','), usage: true })
   }
+  await assertReplaceableFile(out, overwrite)
   return withBundle(source, { name, dtype: dtypes?.[0] }, async (bundle) => {
     const { manifest, dtype } = await readBundle(bundle, { verify: false, ...(dtypes && { dtype: dtypes[0]! }) })
     const { dataDir, ...device } = flags

@@ -153,6 +153,21 @@ test.each<[string, string, string]>([
     'niceflow sample --help says what there is',
   ],
   [
+    'sample B --out a.png --by reach',
+    '--by: expected --top or --bottom, whose order it is, got neither',
+    'niceflow sample --help says what there is',
+  ],
+  [
+    'sample B --out a.npy --columns 3',
+    '--columns: expected a .png grid, which alone has them, got a.npy',
+    'niceflow sample --help says what there is',
+  ],
+  [
+    'sample B --out a.png --count 5000 --top 1,2,3',
+    '--count: expected at most 3333 in a PNG, 3 images each, got 5000',
+    'write an .npy file, which takes any number',
+  ],
+  [
     'sample B --out a.png --top 3 --bottom 3',
     'Arguments top and bottom are mutually exclusive',
     'niceflow sample --help says what there is',
@@ -194,6 +209,22 @@ test('a flag that is given twice is what it is given last', async () => {
   expect(await niceflowHere(wordsOf(twice))).toEqual(
     refusal(2, '--batch-size: Too small: expected number to be >0, got -1', 'niceflow train --help says what there is'),
   )
+})
+
+test.each([
+  ['dtype', 'export RUN --out B'],
+  ['only', 'bench'],
+  ['kind', 'interpolate B --from a.png --to b.png --out p.png'],
+  ['top', 'sample B --out a.png'],
+  ['bottom', 'sample B --out a.png'],
+  ['dims', 'traverse B --out s.png'],
+  ['quantiles', 'traverse B --out s.png'],
+])('a list is all that it is given: --%s', async (flag, line) => {
+  for (const words of [`--${flag} x --${flag} 0.5`, `--${flag} x,0.5`]) {
+    const { code, stderr } = await niceflowHere(wordsOf(`${line} ${words}`))
+    expect(code).toBe(2)
+    expect(stderr).toMatch(new RegExp(`^niceflow: --${flag}: expected .*, separated by commas, got x\\n`))
+  }
 })
 
 test('the help of each command has examples', async () => {

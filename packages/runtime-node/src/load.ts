@@ -5,7 +5,7 @@ import { type OpenOptions, openSession } from './session.ts'
 
 export type LoadOptions = BundleOptions &
   Pick<OpenOptions, 'device' | 'threads' | 'deviceId' | 'tf32'> & {
-    /** The most rows given to a session at once; longer requests are cut. @default 1024 */
+    /** The most rows given to a session at once; longer requests are cut. @default defaultMaxBatch */
     readonly maxBatch?: number
     /** Graphs that stand in for the bundle's own: paths of ONNX files with the same ports. */
     readonly graphs?: { readonly [G in GraphName]?: string }

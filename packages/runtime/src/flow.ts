@@ -26,7 +26,10 @@ import { assertObserved, maskRows } from './inpainting-input.ts'
 import { startSamples } from './inpainting-starts.ts'
 import { interpolate, type PathOptions } from './interpolation.ts'
 import { type Device, type Session, SessionError } from './session.ts'
-import { type SweepOptions, traverse } from './sweep.ts'
+import { type Sweep, type SweepOptions, traverse } from './sweep.ts'
+
+/** The most rows that are given to a session at once, where nobody says how many. */
+export const defaultMaxBatch = 1024
 
 export type FlowParts = {
   readonly manifest: Manifest
@@ -36,7 +39,7 @@ export type FlowParts = {
   readonly inpainter?: (() => Promise<Session>) | undefined
   /** How the weights of both are stored. @default the manifest's */
   readonly dtype?: StorageType
-  /** The most rows given to a session at once; longer requests are cut. @default 1024 */
+  /** The most rows given to a session at once; longer requests are cut. @default defaultMaxBatch */
   readonly maxBatch?: number
 }
 
@@ -108,7 +111,7 @@ export class Flow {
   #inpainter: Promise<Session> | undefined
   readonly #maxBatch: number
 
-  constructor({ manifest, encoder, decoder, inpainter, dtype = manifest.dtype, maxBatch = 1024 }: FlowParts) {
+  constructor({ manifest, encoder, decoder, inpainter, dtype = manifest.dtype, maxBatch = defaultMaxBatch }: FlowParts) {
     assertInteger('maxBatch', maxBatch, 1)
     assertPorts('encoder', encoder, ['x'], ['z', 'log_likelihood'])
     assertPorts('decoder', decoder, ['z'], ['x'])
@@ -180,10 +183,10 @@ export class Flow {
 
   /**
    * What single dimensions of a latent do: each in turn is put to quantiles of the prior, the others staying as they are.
-   * @returns x and z, [n, dimensions, probabilities, dim]
+   * @returns x and z, [n, dimensions, probabilities, dim], and the latents that they start from, [n, dim]
    * @throws InvalidValueError for a sweep that cannot be, or examples that are not the model's; NonFiniteLikelihoodError
    */
-  async traverse(options: SweepOptions & DequantizationKey): Promise<Explored> {
+  async traverse(options: SweepOptions & DequantizationKey): Promise<Sweep> {
     return traverse(this, options)
   }
 

@@ -1,7 +1,7 @@
 import { type ModelFacts, NiceflowError, quantiles } from '@niceflow/core'
 import { assertInteger } from './check.ts'
 import { priorRows } from './examples.ts'
-import type { Flow } from './flow.ts'
+import { defaultMaxBatch, type Flow } from './flow.ts'
 
 /**
  * How far each latent reaches in the data, [dim]: exp(-s), the scale that the prior has before the scaling layer. The larger, the more important
@@ -17,6 +17,9 @@ export function latentScales({ logScale }: Pick<ModelFacts, 'logScale'>): Float6
   }
   return Float64Array.from(logScale, (s) => Math.exp(-s))
 }
+
+/** Dimensions that are moved at once: two rows each make a batch, and no more are in memory. */
+const chunk = defaultMaxBatch / 2
 
 export type ReachOptions = {
   /** Samples that it is the mean over. @default 4 */
@@ -38,17 +41,20 @@ export async function latentReach(flow: Flow, { draws = 4, seed = 0, onProgress 
   const quartiles = [0.25, 0.75].map(quantiles[manifest.model.prior])
   const samples = priorRows(draws, manifest.model, { seed })
   const squares = new Float64Array(dim)
-  const z = new Float32Array(2 * dim * dim)
   for (let draw = 0; draw < draws; draw++) {
     const sample = samples.read(draw, draw + 1)
-    for (let row = 0; row < 2 * dim; row++) {
-      z.set(sample, row * dim)
-      z[row * dim + (row >> 1)] = quartiles[row & 1]!
-    }
-    const { data } = await flow.decode(z)
-    for (let d = 0; d < dim; d++) {
-      const [low, high] = [2 * d * dim, (2 * d + 1) * dim]
-      for (let i = 0; i < dim; i++) squares[d]! += (data[high + i]! - data[low + i]!) ** 2
+    for (let first = 0; first < dim; first += chunk) {
+      const moved = Math.min(chunk, dim - first)
+      const z = new Float32Array(2 * moved * dim)
+      for (let row = 0; row < 2 * moved; row++) {
+        z.set(sample, row * dim)
+        z[row * dim + first + (row >> 1)] = quartiles[row & 1]!
+      }
+      const { data } = await flow.decode(z)
+      for (let d = 0; d < moved; d++) {
+        const [low, high] = [2 * d * dim, (2 * d + 1) * dim]
+        for (let i = 0; i < dim; i++) squares[first + d]! += (data[high + i]! - data[low + i]!) ** 2
+      }
     }
     onProgress?.(draw + 1, draws)
   }

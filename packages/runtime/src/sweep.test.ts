@@ -25,9 +25,9 @@ test('a sweep puts one dimension at a time to quantiles of the prior', async () 
 
 test('from examples, all other dimensions stay as they are', async () => {
   const pixels = Uint8Array.of(0, 100, 255, 7, 8, 9)
-  const { z } = await flow.traverse({ from: pixels, dimensions: [1], probabilities: [0.3, 0.6], seed: 4, firstIndex: 1 })
+  const { z, start } = await flow.traverse({ from: pixels, dimensions: [1], probabilities: [0.3, 0.6], seed: 4, firstIndex: 1 })
   expect(z.dims).toEqual([2, 1, 2, 3])
-  const { z: start } = await flow.encode(pixels, { seed: 4, firstIndex: 1 })
+  expect(start).toEqual((await flow.encode(pixels, { seed: 4, firstIndex: 1 })).z)
   for (const [row, data] of [0, 1].flatMap((i) => [0, 1].map((p) => [i, z.data.subarray(6 * i + 3 * p, 6 * i + 3 * p + 3)] as const))) {
     expect([data[0], data[2]]).toEqual([start.data[3 * row], start.data[3 * row + 2]])
   }

@@ -1,4 +1,4 @@
-import { InvalidValueError, quantiles, tensor } from '@niceflow/core'
+import { InvalidValueError, quantiles, type Tensor, tensor } from '@niceflow/core'
 import { assertDimensions, assertInteger, assertTemperature } from './check.ts'
 import type { DequantizationKey, Examples } from './examples.ts'
 import type { Explored, Flow } from './flow.ts'
@@ -17,11 +17,14 @@ export type SweepOptions = {
   readonly temperature?: number
 }
 
+/** What `Flow.traverse` gives: where the sweeps lead, and the latents [n, dim] that they start from. */
+export type Sweep = Explored & { readonly start: Tensor<'float32'> }
+
 /** What `Flow.traverse` does. */
 export async function traverse(
   flow: Flow,
   { from, dimensions, probabilities = sweepProbabilities, temperature = 1, seed = 0, firstIndex = 0 }: SweepOptions & DequantizationKey,
-): Promise<Explored> {
+): Promise<Sweep> {
   assertInteger('number of dimensions', dimensions.length, 1)
   assertDimensions('dimensions', dimensions, flow.dim)
   assertInteger('number of probabilities', probabilities.length, 1)
@@ -44,5 +47,5 @@ export async function traverse(
       }
     }
   }
-  return { x: tensor('float32', dims, (await flow.decode(z.data)).data), z }
+  return { x: tensor('float32', dims, (await flow.decode(z.data)).data), z, start }
 }

@@ -54,7 +54,7 @@ export async function replaceBundle<T>(
   { overwrite = false }: { readonly overwrite?: boolean | undefined },
   make: (draft: string) => Promise<T>,
 ): Promise<T> {
-  return replaceFolder(folder, () => assertReplaceable(folder, overwrite), make)
+  return replaceFolder(folder, () => assertReplaceableBundle(folder, overwrite), make)
 }
 
 /**
@@ -132,7 +132,7 @@ function variantContents(
 }
 
 /** A folder is written where there is none or an empty one; a bundle is replaced when that is asked for, and nothing else ever. */
-async function assertReplaceable(folder: string, overwrite: boolean): Promise<void> {
+async function assertReplaceableBundle(folder: string, overwrite: boolean): Promise<void> {
   if (!(await exists(folder))) return
   const files = await readdir(folder).catch(() => ['a file'])
   if (files.length === 0 || (overwrite && files.includes(manifestFile))) return

@@ -12,6 +12,7 @@ it('exports these names and no others', () => {
       "VerificationError",
       "WriteError",
       "amendBundle",
+      "assertReplaceableFile",
       "benchmark",
       "benchmarkParts",
       "calibrateOn",

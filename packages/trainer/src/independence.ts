@@ -104,7 +104,7 @@ function marginalsOf(distances: readonly number[], n: number): Marginals {
 
 /**
  * The correlations of a covariance matrix [dim, dim], off its diagonal; of a column that does not vary they are 0. By chance each is about normal, of
- * variance 1 / (n - 1), and of m of them the largest is below x with the probability (1 - 2 P(Z > x sqrt(n - 1)))^m.
+ * variance 1 / (n - 1), and of m of them the largest is below x with the probability (1 - 2 P(Z > x sqrt(n - 1)))^m. Exported for its test alone.
  */
 export function correlationsOf(covariance: Float64Array, dim: number, n: number): Correlations {
   let largest: Correlations['largest'] = { dimensions: [0, 0], value: 0 }

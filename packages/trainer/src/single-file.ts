@@ -34,15 +34,18 @@ export async function writeSingleFile(
   out: string,
   { graph: name, dtype: wanted, overwrite = false, check }: SingleFileOptions,
 ): Promise<number> {
-  await assertReplaceable(out, overwrite)
+  await assertReplaceableFile(out, overwrite)
   const { manifest, dtype, paths } = await readBundle(bundle, wanted && { dtype: wanted })
   const contents = encodeModel({ graph: await readGraph(paths[name], paths.weights), metadata: metadataOf(manifest, dtype) })
   await writeAtomic(resolve(out), contents, check)
   return contents.length
 }
 
-/** A file is replaced when that is asked for, a folder and a file of a bundle never. */
-async function assertReplaceable(out: string, overwrite: boolean): Promise<void> {
+/**
+ * A file is replaced when that is asked for, a folder and a file of a bundle never.
+ * @throws WriteError (usage)
+ */
+export async function assertReplaceableFile(out: string, overwrite: boolean): Promise<void> {
   const there = await stat(out).catch(() => undefined)
   if (!there) return
   const refuse = (state: string, remedy: string): never => {

@@ -1,14 +1,12 @@
-import { InvalidValueError } from '@niceflow/core'
 import { describeDatasets, loadDataset } from '@niceflow/data'
 import { type Benchmark, benchmark, benchmarkParts, type Figure } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
-import { dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
+import { choicesFlag, dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
 import { note } from '../progress.ts'
 import { type BatchScoring, benchmarkScoring } from '../scoring/benchmark.ts'
 import { megabytes, number, table } from '../text.ts'
 
 const parts = [...benchmarkParts, 'batch'] as const
-type Part = (typeof parts)[number]
 
 const percent = (share: number): string => `${number(100 * share, 1)} %`
 
@@ -17,9 +15,7 @@ export const benchCommand: Command = command(
     deviceFlags(dataFlags(yargs))
       .option('repeats', { default: 5, requiresArg: true, coerce: numberFlag('repeats', 1), describe: 'Counted repeats of each figure' })
       .option('only', {
-        type: 'string',
-        requiresArg: true,
-        coerce: partsFlag,
+        ...choicesFlag('only', parts),
         describe: `Some of ${parts.join(', ')}, separated by commas`,
       })
       .option('images', {
@@ -99,12 +95,4 @@ function batchText({ device, images, imagesPerSecond, bareImagesPerSecond, ofBar
 
 function halves([first, second]: readonly [number, number]): string {
   return `at most ${number(first)} MiB in the first half, ${number(second)} MiB in the second`
-}
-
-function partsFlag(value: unknown): readonly Part[] {
-  if (value === undefined) return parts
-  const words = String(value).split(',')
-  const unknown = words.find((word) => !(parts as readonly string[]).includes(word))
-  if (unknown === undefined) return parts.filter((part) => words.includes(part))
-  throw new InvalidValueError({ what: '--only', expected: `some of ${parts.join(', ')}, separated by commas`, got: unknown, usage: true })
 }

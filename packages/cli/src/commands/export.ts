@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import type { Manifest, StorageType } from '@niceflow/core'
+import { type Manifest, type StorageType, storageTypes } from '@niceflow/core'
 import type { Dataset } from '@niceflow/data'
 import {
   amendBundle,
@@ -27,7 +27,7 @@ import {
   withFlow,
 } from '../bundle.ts'
 import { type Answer, type Command, command } from '../command.ts'
-import { type DeviceFlags, dataFlags, deviceFlags, dtypesFlag } from '../flags.ts'
+import { choicesFlag, type DeviceFlags, dataFlags, deviceFlags } from '../flags.ts'
 import { cardFile, modelCard, samplesFile } from '../model-card.ts'
 import { countProgress, warn } from '../progress.ts'
 import { exportSingleFile } from '../single-file.ts'
@@ -45,8 +45,7 @@ export const exportCommand: Command = command(
       })
       .option('name', { type: 'string', requiresArg: true, describe: "The model's name", defaultDescription: "the folder's" })
       .option('dtype', {
-        requiresArg: true,
-        coerce: dtypesFlag,
+        ...choicesFlag('dtype', storageTypes),
         describe: 'How weights are stored: fp32, fp16, q8, or several of them, the default first',
         defaultDescription: 'fp32 of a run, as they are of a bundle',
       })

@@ -5,6 +5,7 @@ import { type Command, command } from '../command.ts'
 import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
 import { figuresOf, type MaskFigures, type Problem, readProblem } from '../inpainting.ts'
 import { assertPaths, assertPictures, writePictures } from '../inpainting-pictures.ts'
+import { placeHelp } from '../inputs.ts'
 import { interruptible } from '../interruption.ts'
 import { ascentProgress, note } from '../progress.ts'
 import { nats, number, rangeOf, table } from '../text.ts'
@@ -20,7 +21,7 @@ export const inpaintCommand: Command = command(
         type: 'string',
         array: true,
         requiresArg: true,
-        describe: 'PNG images; NPY or IDX arrays of pixels (uint8), or of floats on the data range; folders of these',
+        describe: `PNG images; NPY or IDX arrays of pixels (uint8), or of floats on the data range; folders of these; or ${placeHelp}`,
       })
       .option('dataset', { type: 'string', requiresArg: true, describe: 'Instead of --input: the first test images of a dataset' })
       .option('count', { default: 10, requiresArg: true, coerce: numberFlag('count', 1), describe: 'How many of a dataset' })
@@ -52,7 +53,7 @@ export const inpaintCommand: Command = command(
     return withFlow(bundle, device, async (flow) => {
       const { model } = flow.manifest
       assertPictures(paths, model)
-      const problem = await readProblem(model, { input, dataset, dataDir, count, mask, seed })
+      const problem = await readProblem(flow.manifest, { input, dataset, dataDir, count, mask, seed })
       const watched = trajectory === undefined ? 0 : frames
       const { found, seen, exitCode } = await fill(flow, problem, { method, steps, seed }, watched)
       const files = await writePictures(paths, { model, problem, found, frames: seen })

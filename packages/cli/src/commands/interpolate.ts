@@ -22,8 +22,7 @@ export const interpolateCommand: Command = command(
       })
       .option('kind', {
         default: 'quantile',
-        requiresArg: true,
-        coerce: choicesFlag('kind', interpolationKinds),
+        ...choicesFlag('kind', interpolationKinds),
         describe: `The path between the latents, or several, a row each: ${interpolationKinds.join(', ')}`,
       })
       .option('seed', { default: 0, requiresArg: true, coerce: numberFlag('seed', 0), describe: 'Of the draws that dequantise pixels' })

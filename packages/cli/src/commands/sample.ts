@@ -1,10 +1,11 @@
-import type { Flow } from '@niceflow/runtime'
+import { InvalidValueError } from '@niceflow/core'
+import { defaultMaxBatch, type Flow } from '@niceflow/runtime'
 import { writeAtomic } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { flowFlags, integerFrom, numberFlag, numbersFlag, temperatureFlag } from '../flags.ts'
-import { assertCount, type ImportanceFlags, importanceFlags, importanceOf } from '../importance.ts'
-import { writerOf } from '../outputs.ts'
+import { assertAtMost, defaultMeasure, importanceFlags, importanceOf, type Measure } from '../importance.ts'
+import { isPicture, writerOf } from '../outputs.ts'
 import { rateProgress } from '../progress.ts'
 import { number } from '../text.ts'
 
@@ -21,23 +22,29 @@ export const sampleCommand: Command = command(
       })
       .option('temperature', temperatureFlag('Multiplies the latent draws: below 1 nearer to the mode'))
       .option('top', {
-        requiresArg: true,
-        coerce: numbersFlag('top', 'integers from 0', integerFrom(0)),
-        describe: 'Draw so many of the most important latents, the others staying 0; several numbers make a row of each sample',
+        ...numbersFlag('top', 'integers from 0', integerFrom(0)),
+        describe: 'Draw so many of the most important latents, the others staying 0; several, as 0,10,784, make a row of each sample',
       })
       .option('bottom', {
-        requiresArg: true,
-        coerce: numbersFlag('bottom', 'integers from 0', integerFrom(0)),
+        ...numbersFlag('bottom', 'integers from 0', integerFrom(0)),
         describe: 'The same of the least important',
       })
       .conflicts('top', 'bottom')
-      .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'A .png grid, or an .npy array [count, dim]' })
+      .option('out', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'A .png grid, or an .npy array: [count, dim], or [count, numbers, dim] of several --top or --bottom',
+      })
       .option('columns', { requiresArg: true, coerce: numberFlag('columns', 1), describe: 'Images beside one another in the grid' })
       .example('$0 sample out/mnist --count 64 --seed 1 --out samples.png', 'a grid of images')
       .example('$0 sample out/mnist --count 100000 --temperature 0.7 --out samples.npy', 'an array, of any length')
       .example('$0 sample out/mnist --count 8 --top 0,10,50,200,784 --out samples.png', 'samples as more of their latents are drawn'),
-  async ({ bundle, count, seed, temperature, top, bottom, by, out, columns, ...device }) => {
-    const write = writerOf(out, count * ((top ?? bottom)?.length ?? 1))
+  async ({ bundle, count, seed, temperature, top, bottom, by: given, out, columns, ...device }) => {
+    const write = writerOf(out, count, (top ?? bottom)?.length)
+    if (given && !top && !bottom) throw idle('--by', '--top or --bottom, whose order it is', 'neither')
+    if (columns !== undefined && !isPicture(out)) throw idle('--columns', 'a .png grid, which alone has them', out)
+    const by = given ?? defaultMeasure
     return withFlow(bundle, device, async (flow) => {
       const drawn = (await drawnDimensions(bundle, flow, { top, bottom, by })) ?? [undefined]
       const beside = drawn.length > 1 ? [drawn.length] : []
@@ -61,8 +68,8 @@ export const sampleCommand: Command = command(
   },
 )
 
-/** Samples that are in memory at once. */
-const part = 1024
+/** A flag that would do nothing. */
+const idle = (what: string, expected: string, got: string): InvalidValueError => new InvalidValueError({ what, expected, got, usage: true })
 
 type Drawing = {
   readonly count: number
@@ -72,12 +79,12 @@ type Drawing = {
   readonly drawn: readonly (readonly number[] | undefined)[]
 }
 
-/** Samples [n, drawn.length, dim], n of them at a time. */
+/** Samples [n, drawn.length, dim], a batch of them at a time. */
 async function* samplesInParts(flow: Flow, { count, seed, temperature, drawn }: Drawing): AsyncGenerator<Float32Array> {
   const progress = rateProgress('drawn', count)
   try {
-    for (let firstIndex = 0; firstIndex < count; firstIndex += part) {
-      const n = Math.min(part, count - firstIndex)
+    for (let firstIndex = 0; firstIndex < count; firstIndex += defaultMaxBatch) {
+      const n = Math.min(defaultMaxBatch, count - firstIndex)
       const samples = new Float32Array(n * drawn.length * flow.dim)
       for (const [column, dimensions] of drawn.entries()) {
         const { data } = await flow.sample(n, { seed, temperature, firstIndex, ...(dimensions && { dimensions }) })
@@ -93,7 +100,7 @@ async function* samplesInParts(flow: Flow, { count, seed, temperature, drawn }: 
   }
 }
 
-type Drawn = ImportanceFlags & { readonly top: readonly number[] | undefined; readonly bottom: readonly number[] | undefined }
+type Drawn = { readonly top: readonly number[] | undefined; readonly bottom: readonly number[] | undefined; readonly by: Measure }
 
 /** The dimensions that are drawn, one list for each number of them; undefined where all are. */
 async function drawnDimensions(
@@ -103,7 +110,7 @@ async function drawnDimensions(
 ): Promise<readonly (readonly number[])[] | undefined> {
   const [flag, counts] = top ? (['top', top] as const) : (['bottom', bottom] as const)
   if (!counts) return undefined
-  for (const count of counts) assertCount(flag, count, flow.dim)
+  assertAtMost(flag, counts, flow.dim, "the model's dimensions")
   const { order } = await importanceOf(bundle, flow, by)
   return counts.map((count) => (top ? order.slice(0, count) : order.slice(flow.dim - count)))
 }

@@ -1,10 +1,10 @@
-import { distributions, InvalidValueError, tensor } from '@niceflow/core'
+import { distributions, tensor } from '@niceflow/core'
 import { sweepProbabilities } from '@niceflow/runtime'
 import { writeAtomic } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { dataFlags, flowFlags, integerFrom, numberFlag, numbersFlag, temperatureFlag } from '../flags.ts'
-import { assertCount, importanceFlags, importanceOf } from '../importance.ts'
+import { assertAtMost, defaultMeasure, importanceFlags, importanceOf } from '../importance.ts'
 import { inputHelp, readInput } from '../inputs.ts'
 import { writerOf } from '../outputs.ts'
 import { table } from '../text.ts'
@@ -20,18 +20,16 @@ export const traverseCommand: Command = command(
       .option('top', {
         requiresArg: true,
         coerce: numberFlag('top', 1),
-        describe: `How many dimensions to sweep, the most important first; ${mostSwept} if left out`,
+        describe: `How many dimensions to sweep, one number, the most important first; ${mostSwept} if left out`,
       })
       .option('dims', {
-        requiresArg: true,
-        coerce: numbersFlag('dims', 'integers from 0', integerFrom(0)),
-        describe: 'Which dimensions to sweep, separated by commas',
+        ...numbersFlag('dims', 'integers from 0', integerFrom(0)),
+        describe: 'Which dimensions to sweep, separated by commas; with --by, how important each is',
       })
       .conflicts('dims', 'top')
       .option('quantiles', {
         default: sweepProbabilities.join(','),
-        requiresArg: true,
-        coerce: numbersFlag('quantiles', 'numbers between 0 and 1', (p) => p > 0 && p < 1),
+        ...numbersFlag('quantiles', 'numbers between 0 and 1', (p) => p > 0 && p < 1),
         describe: "Where each dimension is put: the prior's quantiles, by their probabilities",
       })
       .option('temperature', temperatureFlag('Multiplies these quantiles'))
@@ -45,18 +43,18 @@ export const traverseCommand: Command = command(
       .example('$0 traverse out/mnist --out sweeps.png', 'the ten most important dimensions, from z = 0')
       .example('$0 traverse out/mnist --input mnist:test:7 --top 5 --out sweeps.png', 'the same of an image')
       .example('$0 traverse out/mnist --dims 300,301 --quantiles 0.1,0.5,0.9 --out sweeps.npy', 'chosen dimensions, as an array'),
-  async ({ bundle, input, top, dims, quantiles: probabilities, temperature, seed, out, by, dataDir, ...device }) => {
+  async ({ bundle, input, top, dims, quantiles: probabilities, temperature, seed, out, by: given, dataDir, ...device }) => {
     const write = writerOf(out)
     return withFlow(bundle, device, async (flow) => {
       const { dim, manifest } = flow
-      assertCount('top', top ?? 0, dim)
-      assertDims(dims ?? [], dim)
-      const { importance, order } = await importanceOf(bundle, flow, by)
-      const dimensions = dims ?? order.slice(0, top ?? mostSwept)
+      assertAtMost('top', [top ?? 0], dim, "the model's dimensions")
+      assertAtMost('dims', dims ?? [], dim - 1, 'the last dimension')
+      const by = dims ? given : (given ?? defaultMeasure)
+      const ranking = by && (await importanceOf(bundle, flow, by))
+      const dimensions = dims ?? ranking!.order.slice(0, top ?? mostSwept)
       const from = input === undefined ? undefined : await readInput(input, manifest, dataDir)
-      const start = from ? (await flow.encode(from, { seed })).z : tensor('float32', [1, dim])
+      const { x, start } = await flow.traverse({ ...(from && { from }), dimensions, probabilities, temperature, seed })
       const first = (await flow.decode(start)).data
-      const { x } = await flow.traverse({ ...(from && { from }), dimensions, probabilities, temperature, seed })
       const columns = 1 + probabilities.length
       const grid = tensor('float32', [dimensions.length, columns, dim])
       for (let row = 0; row < dimensions.length; row++) {
@@ -67,24 +65,22 @@ export const traverseCommand: Command = command(
       await writeAtomic(out, write({ dims: grid.dims, parts: [grid.data] }, manifest.model, columns))
       const swept = dimensions.map((dimension) => ({
         dimension,
-        rank: order.indexOf(dimension) + 1,
-        importance: importance[dimension]!,
+        ...(ranking && { rank: ranking.order.indexOf(dimension) + 1, importance: ranking.importance[dimension]! }),
         latent: start.data[dimension]!,
         quantile: distributions[manifest.model.prior](start.data[dimension]!),
       }))
-      const heading = ['rank', 'dimension', by === 'scale' ? 'exp(-s)' : 'reach', 'latent', 'its quantile']
-      const lines = swept.map((one) => [
-        String(one.rank),
-        String(one.dimension),
-        one.importance.toFixed(4),
-        one.latent.toFixed(3),
-        one.quantile.toFixed(3),
+      const heading = ['dimension', ...(ranking ? ['rank', by === 'scale' ? 'exp(-s)' : 'reach'] : []), 'latent', 'its quantile']
+      const lines = swept.map(({ dimension, rank, importance, latent, quantile }) => [
+        String(dimension),
+        ...(ranking ? [String(rank), importance!.toFixed(4)] : []),
+        latent.toFixed(3),
+        quantile.toFixed(3),
       ])
       return {
         json: {
           bundle,
           input: input ?? null,
-          by,
+          by: by ?? null,
           probabilities,
           temperature,
           seed,
@@ -98,9 +94,3 @@ export const traverseCommand: Command = command(
     })
   },
 )
-
-function assertDims(dims: readonly number[], dim: number): void {
-  const wrong = dims.find((dimension) => dimension >= dim)
-  if (wrong === undefined) return
-  throw new InvalidValueError({ what: '--dims', expected: `at most ${dim - 1}, the last dimension`, got: wrong, usage: true })
-}

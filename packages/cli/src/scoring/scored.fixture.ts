@@ -3,7 +3,6 @@ import type { ScoredExample } from './columns.ts'
 /** An example of which nothing is known but its likelihood. */
 export function scoredExample(known: Pick<ScoredExample, 'index' | 'logLikelihood'> & Partial<ScoredExample>): ScoredExample {
   return {
-    index: known.index,
     file: 'a.npy',
     row: 0,
     standardError: null,
