@@ -319,19 +319,23 @@ describe.concurrent('a bundle that is not as it was exported', () => {
   })
 
   test.each<[string, Tensor, string]>([
-    ['no examples', tensor('uint8', [0, 784]), 'shape: expected [n, 784] or [n, 28, 28], got [0, 784]'],
-    ['NaN', tensor('float32', [2, 784], new Float32Array(1568).fill(Number.NaN, 784)), 'row 1: expected finite numbers, got NaN at 0'],
+    ['no examples', tensor('uint8', [0, 784]), 'FILE: shape: expected [n, 784] or [n, 28, 28], got [0, 784]'],
+    [
+      'NaN',
+      tensor('float32', [2, 784], new Float32Array(1568).fill(Number.NaN, 784)),
+      'row 1 of FILE: expected finite numbers, got NaN at 0',
+    ],
     [
       'levels that are no bytes',
       tensor('int64', [1, 784]),
-      'element type: expected uint8 pixels, or float32 or float64 on [0, 1], got int64',
+      'FILE: element type: expected uint8 pixels, or float32 or float64 on [0, 1], got int64',
     ],
   ])('an array of %s: refused in a line that names the file, and never scored', async (what, array, message) => {
     const file = path(`${what.replaceAll(' ', '-')}.npy`)
     writeFileSync(file, writeNpy(array))
     const { code, stdout, stderr } = await niceflow(['score', path('digits'), file, ...threads])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr.split('\n')[0]).toBe(`niceflow: ${file}: ${message}`)
+    expect(stderr.split('\n')[0]).toBe(`niceflow: ${message.replace('FILE', file)}`)
   })
 
   test('floats beyond the data range: scored with a warning, and called outliers', async () => {

@@ -141,7 +141,7 @@ describe.concurrent('what is in the way of a run', () => {
     const full = await niceflow(training('full', '--resume'), { shell: limit })
     expect(full).toMatchObject({ code: 1, signal: null, stdout: '' })
     expect(full.stderr).toMatch(
-      /\nniceflow: file .*next\.safetensors cannot be written: EFBIG\n {2}raise the limit on file sizes, then run the command again \(train goes on with --resume\)\n$/,
+      /\nniceflow: file .*next\.safetensors cannot be written: EFBIG\n {2}raise the limit on file sizes, then run the command again \(train and score go on with --resume\)\n$/,
     )
     expect(checkpoints('full')['last.safetensors']).toBe(before['last.safetensors'])
     expect(readdirSync(path('full')).filter((file) => file.endsWith('.tmp'))).toEqual([])

@@ -70,27 +70,29 @@ export async function writeBundle(
   const dtypes = contents.dtypes ?? source.dtypes
   assertStorageTypes(dtypes)
   const flow = nice(source.flow)
-  const facts: Omit<Manifest, 'files' | 'variants'> = {
-    formatVersion: manifestVersion,
-    name,
-    model: source.model,
-    config: flow.config,
-    dtype: dtypes[0]!,
-    provenance: source.provenance,
-    ...source.figures(dtypes),
-  }
+  const { model, provenance } = source
   const variants: Partial<Record<StorageType, Variant>> = {}
   const files: Record<string, Digest> = {}
   for (const dtype of dtypes) {
     const variant = namesOf(dtype === dtypes[0] ? '' : `_${dtype}`)
     variants[dtype] = variant
-    const contents = variantContents(flow, await source.stored(dtype), metadataOf(facts, dtype), variant)
+    const contents = variantContents(flow, await source.stored(dtype), metadataOf({ name, model, provenance }, dtype), variant)
     for (const [file, chunks] of Object.entries(contents)) {
       await writeAtomic(join(folder, file), chunks)
       files[file] = digest(chunks)
     }
   }
-  const manifest: Manifest = { ...facts, variants, files }
+  const manifest: Manifest = {
+    formatVersion: manifestVersion,
+    name,
+    model,
+    config: flow.config,
+    dtype: dtypes[0]!,
+    variants,
+    files,
+    provenance,
+    ...source.figures(dtypes),
+  }
   await writeAtomic(join(folder, manifestFile), formatManifest(manifest))
   return manifest
 }

@@ -49,6 +49,7 @@ it('exports these names and no others', () => {
       "scratchBundle",
       "selectFor",
       "selectionSizes",
+      "singleGraphs",
       "startFrom",
       "startRun",
       "storageCost",

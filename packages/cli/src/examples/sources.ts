@@ -91,9 +91,8 @@ async function* filesIn(folder: string, onBroken: (error: NiceflowError) => void
     return
   }
   for (const entry of entries.sort()) {
-    const path = join(folder, entry)
-    if (entry.endsWith('/')) yield* filesIn(path, onBroken, within)
-    else yield path
+    if (entry.endsWith('/')) yield* filesIn(join(folder, entry.slice(0, -1)), onBroken, within)
+    else yield join(folder, entry)
   }
 }
 

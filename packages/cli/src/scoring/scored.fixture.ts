@@ -1,10 +1,16 @@
 import type { ScoredExample } from './columns.ts'
 
 /** An example of which nothing is known but its likelihood. */
-export function scoredExample(known: Pick<ScoredExample, 'index' | 'logLikelihood'> & Partial<ScoredExample>): ScoredExample {
+export function scoredExample({
+  index,
+  logLikelihood,
+  ...known
+}: Pick<ScoredExample, 'index' | 'logLikelihood'> & Partial<ScoredExample>): ScoredExample {
   return {
+    index,
     file: 'a.npy',
     row: 0,
+    logLikelihood,
     standardError: null,
     bitsPerDim: null,
     compressedBits: null,
