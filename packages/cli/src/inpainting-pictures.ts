@@ -18,17 +18,16 @@ export type Filled = {
 type Writer = (filled: Filled) => Uint8Array | Promise<Uint8Array>
 
 /** The flags that name a file, and what goes to it by its ending. */
-export const writers = {
+export const writers: Readonly<Record<'out' | 'figure' | 'trajectory', Readonly<Record<string, Writer>>>> = {
   out: { '.png': filledImages, '.npy': ({ found }) => writeNpy(found.x) },
   figure: { '.png': figure },
   trajectory: { '.gif': animation, '.png': strip },
-} as const satisfies Readonly<Record<string, Readonly<Record<string, Writer>>>>
+}
 
 /** A path for each flag that is given. */
 export type Paths = { readonly [F in keyof typeof writers]?: string | undefined }
 
-const writerOf = (flag: string, path: string): Writer | undefined =>
-  (writers as Readonly<Record<string, Readonly<Record<string, Writer>>>>)[flag]![extname(path).toLowerCase()]
+const writerOf = (flag: string, path: string): Writer | undefined => writers[flag as keyof Paths]![extname(path).toLowerCase()]
 
 const given = (paths: Paths): [flag: string, path: string][] =>
   Object.keys(writers).flatMap((flag) => {

@@ -34,7 +34,9 @@ const paperStep = (i: number): number => 10 / (100 + i)
 /** The authors' script ascends the mean over its 100 images. */
 const authorsImages = 100
 
-export const methods = {
+export type MethodName = 'sign' | 'paper' | 'authors'
+
+export const methods: Readonly<Record<MethodName, Method>> = {
   /**
    * Steps by the sign of the gradient, ever shorter. A constant pixel has a scale of 1,600 and its neighbour one of 5, so that a gradient's length
    * says little of how far to go; its sign is right for both, and steps that shrink from a twentieth of the range to a ten-thousandth bring
@@ -71,9 +73,8 @@ export const methods = {
       if (place.step > 0) addNoise(place, out)
     },
   },
-} as const satisfies Readonly<Record<string, Method>>
+}
 
-export type MethodName = keyof typeof methods
 export const methodNames: readonly MethodName[] = Object.keys(methods) as MethodName[]
 
 /** The noise of the step before, a_{i-1} eps_{i-1}, to hidden pixels: after that step's gradient is before this one's. */

@@ -16,7 +16,7 @@ export type InpaintOptions = {
   /** Steps in one run of the graph: how often progress is told and a signal is heard. It changes no result. @default 25 */
   readonly chunk?: number
   /** Ends the ascent after the run that is going on; what it reached is returned. */
-  readonly signal?: AbortSignal
+  readonly signal?: { readonly aborted: boolean }
   readonly onProgress?: (progress: InpaintProgress) => void
 }
 

@@ -20,7 +20,7 @@ const wanted: readonly { readonly name: string; readonly what: string }[] = [
  * The libraries that GPUs need, and which of them the loader finds: in the folders of a path first, then in its own list. Linux only.
  * @param searched folders, as LD_LIBRARY_PATH has them
  */
-export async function libraries(searched = process.env.LD_LIBRARY_PATH ?? ''): Promise<Library[]> {
+export async function libraries(searched: string = process.env.LD_LIBRARY_PATH ?? ''): Promise<Library[]> {
   if (process.platform !== 'linux') return []
   const folders = searched.split(delimiter).filter(Boolean)
   const own = await Promise.all(folders.map(async (folder) => (await readdir(folder).catch(() => [])).map((file) => join(folder, file))))
