@@ -80,6 +80,10 @@ export class NonFiniteLikelihoodError extends NiceflowError {
 export type ScoreOptions = DequantizationKey & {
   /** Dequantisation draws averaged for each example of pixels. @default 1 */
   readonly draws?: number
+  /**
+   * Hears of each example whose log-likelihood is not a finite number, whose figures are then none either: the caller drops it. The first is
+   * thrown when left out.
+   */
   readonly onNonFinite?: ((error: NonFiniteLikelihoodError) => void) | undefined
 }
 
@@ -193,8 +197,6 @@ export class Flow {
   /**
    * The log-likelihood of examples. Pixels are dequantised `draws` times and their log-likelihoods averaged, which by Jensen's inequality
    * bounds the log-probability of the pixels from below; floats are taken as they are, on the data range.
-   * @param options.onNonFinite hears of each example whose log-likelihood is not a finite number, whose figures are then none either: the caller
-   *   drops it; the first is thrown when left out
    * @throws InvalidValueError for examples that are not the model's; NonFiniteLikelihoodError
    */
   async score(x: Examples, { draws = 1, onNonFinite = refuse, ...key }: ScoreOptions = {}): Promise<Score> {

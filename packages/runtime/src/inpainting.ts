@@ -31,7 +31,7 @@ export type InpaintProgress = {
 
 /** What `inpaint` gives. */
 export type Inpainting = {
-  /** [n, dim]: observed pixels as they were given (or dequantised), bit by bit; hidden ones on the data range. */
+  /** Filled examples, [n, dim]: observed pixels as they were given (or dequantised), bit by bit; hidden ones on the data range. */
   readonly x: Tensor<'float32'>
   /** Of each filled example, [n], nats. */
   readonly logLikelihood: Float32Array
