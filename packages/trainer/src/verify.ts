@@ -29,7 +29,7 @@ const smooth: Tolerances = { roundTrip: 1e-4, mean: () => 1e-2, any: 5e-2, inpai
  * takes a value across one, a term changes by the logarithm of the ratio of two masses, 9 nats at most and either way, in a few images of a
  * hundred: the mean of n images, then, by some 2 / sqrt(n). A gradient jumps there as well.
  */
-const stepped: Tolerances = { roundTrip: 1e-3, mean: (examples) => 3 / Math.sqrt(examples), any: 10, inpainter: 0.5 }
+const stepped: Tolerances = { roundTrip: 1e-3, mean: (examples) => Math.min(0.5, 3 / Math.sqrt(examples)), any: 10, inpainter: 0.5 }
 
 const tolerances: Readonly<Record<FlowConfig['law'], Tolerances>> = {
   additive: smooth,
