@@ -8,11 +8,17 @@ import { loaded, scalarsOf } from './steps.ts'
 /** Opens a model's bytes as a session; the host (Node, a browser) brings it, and knows the device. */
 export type OpenSession = (model: Uint8Array, use: 'training' | 'evaluation') => Promise<Session>
 
+/**
+ * Steps in a turn of the Loop. ONNX Runtime overwrites arrays within a turn and never those that a turn takes or leaves, so that of four steps
+ * one writes the state to memory that no cache holds.
+ */
+const unrolled = 4
+
 /** Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`. */
 export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSession): Promise<Engine> {
   const { flow, optimizer, constants, dropout = 0 } = model
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
-  const training = await open(trainingGraph(flow, optimizer, { dropout }), 'training')
+  const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled }), 'training')
   const evaluation = await open(evaluationGraph(flow), 'evaluation').catch(async (error: unknown) => {
     await training.dispose()
     throw error

@@ -114,6 +114,15 @@ it('the training graph takes the steps of textbook Adam on numerical gradients',
   }
 })
 
+it.each([2, 4])('takes the same steps unrolled by %i, however many are left over', (unrolled) => {
+  const start = drawnParameters(config, 4)
+  for (const count of [1, 2, 3]) {
+    const plain = interpretSteps(start, adam(adamConfig), {}, count)
+    const outputs = interpretSteps(start, adam(adamConfig), { unrolled }, count)
+    for (const [name, { data }] of Object.entries(plain)) expect(outputs[name]!.data, name).toEqual(data)
+  }
+})
+
 it('moves a parameter by its own rate', () => {
   const start = drawnParameters(config, 4)
   const rates = { [logScale]: 10 }

@@ -35,6 +35,11 @@ const isTrainable = ({ trainable }: Parameter): boolean => trainable
 export type TrainingGraphOptions = {
   /** Probability with which a hidden unit is dropped; the graph then takes `dropoutDraws` too. @default 0 */
   readonly dropout?: number
+  /**
+   * Steps in a turn of the Loop. Within a turn a runtime may overwrite the state where it is; each turn leaves it in new memory, which costs
+   * traffic. @default 1
+   */
+  readonly unrolled?: number
 }
 
 /**
@@ -44,27 +49,43 @@ export type TrainingGraphOptions = {
  * `dropout_examples` [steps, layers, batch] and `dropout_units` [steps, layers, hiddenDim], layers those of all couplings. Outputs: the state's
  * arrays as `next/<name>`, and `log_likelihood` [steps], the mean over each step's batch before its update, with units dropped, in nats.
  *
- * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once.
+ * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once. Where they are unrolled, a second Loop
+ * takes those that are left over; the numbers are the same.
  */
-export function trainingGraph(flow: Flow, optimizer: Optimizer, { dropout: rate = 0 }: TrainingGraphOptions = {}): Graph {
+export function trainingGraph(flow: Flow, optimizer: Optimizer, { dropout: rate = 0, unrolled = 1 }: TrainingGraphOptions = {}): Graph {
   const g = buildGraph('training')
   const given = stepInputs(g, flow, optimizer, rate, ['steps'])
   const arrays = stateArrays(flow, optimizer)
-  const { carried, stacked } = g.Loop({
-    steps: g.Gather(g.Shape(given.x), 0),
-    carried: arrays.map(({ name, dims }) => g.input(name, 'float32', dims)),
-    body: (body, iteration, state) => {
-      const at = (rows: Value): Value => body.Gather(rows, iteration)
-      const { x, scalars, draws, constants } = given
-      const step = { x: at(x), scalars: scalars.map(at), draws: draws.map(at), constants, state }
-      const { next, logLikelihood } = trainingStep(body, flow, optimizer, rate, step)
-      return { carried: next, stacked: [logLikelihood] }
-    },
-  })
-  carried.forEach((value, i) => {
-    g.output(nextName(arrays[i]!.name), value)
-  })
-  g.output(ports.logLikelihood, stacked[0]!)
+  const steps = g.Gather(g.Shape(given.x), 0)
+  const turns = g.Div(steps, unrolled)
+  const done = g.Mul(turns, unrolled)
+  const initial = arrays.map(({ name, dims }) => g.input(name, 'float32', dims))
+  /** Turns of `each` steps, the first of which is of number `first` in the run. */
+  const loop = (count: Value, each: number, first: Value | 0, start: readonly Value[]): Steps => {
+    const { carried, stacked } = g.Loop({
+      steps: count,
+      carried: start,
+      body: (body, turn, held) => {
+        let state = held
+        const logLikelihoods: Value[] = []
+        for (let k = 0; k < each; k++) {
+          const number = body.Add(body.Mul(turn, each), first === 0 ? k : body.Add(first, k))
+          const at = (rows: Value): Value => body.Gather(rows, number)
+          const step = { ...given, x: at(given.x), scalars: given.scalars.map(at), draws: given.draws.map(at), state }
+          const { next, logLikelihood } = trainingStep(body, flow, optimizer, rate, step)
+          state = next
+          logLikelihoods.push(body.Unsqueeze(logLikelihood, [0]))
+        }
+        return { carried: state, stacked: [body.Concat(...logLikelihoods, { axis: 0 })] }
+      },
+    })
+    return { next: carried, logLikelihood: g.Reshape(stacked[0]!, [-1]) }
+  }
+  const most = loop(turns, unrolled, 0, initial)
+  const rest = unrolled === 1 ? undefined : loop(g.Sub(steps, done), 1, done, most.next)
+  for (const [i, value] of (rest ?? most).next.entries()) g.output(nextName(arrays[i]!.name), value)
+  const logLikelihoods = [most, rest].flatMap((steps) => steps?.logLikelihood ?? [])
+  g.output(ports.logLikelihood, g.Concat(...logLikelihoods, { axis: 0 }))
   return g.build()
 }
 
@@ -109,6 +130,9 @@ type Step = {
   readonly state: readonly Value[]
 }
 
+/** What steps leave: the state's arrays, and the mean log-likelihood of each. */
+type Steps = { readonly next: readonly Value[]; readonly logLikelihood: Value }
+
 /** One step: forward, gradient of the mean log-likelihood, update. */
 function trainingStep(
   g: Builder,
@@ -116,7 +140,7 @@ function trainingStep(
   optimizer: Optimizer,
   rate: number,
   { x, scalars, draws: [examples, units], constants, state }: Step,
-): { next: readonly Value[]; logLikelihood: Value } {
+): Steps {
   const onHidden = examples && units && dropout(rate, examples, units)
   const trainable = flow.parameters.filter(isTrainable)
   const parameters = state.slice(0, trainable.length)

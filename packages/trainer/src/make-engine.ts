@@ -3,13 +3,16 @@ import { DeviceUnavailableError } from '@niceflow/runtime'
 import { type LoadedTensorflow, loadTensorflow, openResidentSession, openSession, TensorflowError } from '@niceflow/runtime-node'
 import { type EngineName, type EngineOptions, type EngineSpec, modelOf } from './engine-calls.ts'
 
-/** Moments of dead units turn denormal after some hundred steps, and denormals are slow. */
-const sessionConfigs = { training: { 'session.set_denormal_as_zero': '1' }, evaluation: {} } as const
+/**
+ * Moments of dead units turn denormal after some hundred steps, and denormals are slow. A memory pattern would hold the arrays of a turn's steps
+ * all at once: a third state beside the old and the new.
+ */
+const tunings = { training: { sessionConfig: { 'session.set_denormal_as_zero': '1' }, enableMemPattern: false }, evaluation: {} } as const
 
 /** Opens the sessions of training and of what goes with it; only the first is profiled. */
 export function trainingSessions({ profile, ...options }: EngineOptions & Pick<EngineSpec, 'profile'>): OpenSession {
   const profiles = { training: profile === undefined ? {} : { profile }, evaluation: {} }
-  return (model, use) => openSession(model, { ...options, ...profiles[use], sessionConfig: sessionConfigs[use] })
+  return (model, use) => openSession(model, { ...options, ...profiles[use], ...tunings[use] })
 }
 
 const makers: { readonly [Name in EngineName]: (spec: EngineSpec) => Promise<Engine> } = {
