@@ -21,6 +21,8 @@ export type App = {
   readonly path: (...parts: string[]) => string
   /** Runs a program in the app's folder, and gives its stdout. */
   readonly run: (program: string, ...words: string[]) => Promise<string>
+  /** Makes another folder beside it, and installs every package there, scripts allowed, by an npm of this version; gives the folder. */
+  readonly installBy: (npm: string) => Promise<string>
   readonly remove: () => void
 }
 
@@ -34,16 +36,31 @@ function environment(): ExecFileOptions['env'] {
 }
 
 async function runIn(cwd: string, program: string, ...words: string[]): Promise<string> {
-  const { stdout } = await execute(program, words, { cwd, env: environment(), maxBuffer: 2 ** 26 })
+  return runWith({}, cwd, program, ...words)
+}
+
+async function runWith(variables: Readonly<Record<string, string>>, cwd: string, program: string, ...words: string[]): Promise<string> {
+  const { stdout } = await execute(program, words, { cwd, env: { ...environment(), ...variables }, maxBuffer: 2 ** 26 })
   return stdout
 }
 
-/** Packs the build of every public package, and installs all of them together with what they depend on. */
+/** Scripts are on, as most users have them. */
+const install = ['install', '--ignore-scripts=false', '--no-audit', '--no-fund', '--prefer-offline']
+
+/** An empty folder but for what an app must have. */
+function emptyApp(folder: string, name: string): string {
+  const app = join(folder, name)
+  mkdirSync(app)
+  writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }\n')
+  return app
+}
+
+/** Packs the build of every public package, and installs all of them together with what they depend on, as the README says to. */
 export async function makeApp(): Promise<App> {
   const folder = mkdtempSync(join(tmpdir(), 'niceflow-app-'))
   const tarballs = join(folder, 'tarballs')
-  const app = join(folder, 'app')
-  for (const made of [tarballs, app]) mkdirSync(made)
+  const app = emptyApp(folder, 'app')
+  mkdirSync(tarballs)
   const manifests = readdirSync(join(root, 'packages')).map((name): readonly [string, Manifest] => {
     const packageJson = join(root, 'packages', name, 'package.json')
     return [name, JSON.parse(readFileSync(packageJson, 'utf8')) as Manifest]
@@ -61,14 +78,18 @@ export async function makeApp(): Promise<App> {
       tarball: join(tarballs, filename),
     }
   })
-  writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }\n')
-  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline']
-  await runIn(app, 'npm', 'install', ...quiet, ...packages.map(({ tarball }) => tarball))
+  const all = packages.map(({ tarball }) => tarball)
+  await runWith({ ONNXRUNTIME_NODE_INSTALL: 'skip' }, app, 'npm', ...install, ...all)
   cpSync(join(root, 'models', 'mnist-nice'), join(app, 'mnist-nice'), { recursive: true })
   return {
     packages,
     path: (...parts) => join(app, ...parts),
     run: (program, ...words) => runIn(app, program, ...words),
+    installBy: async (npm) => {
+      const other = emptyApp(folder, `npm-${npm}`)
+      await runIn(other, 'npx', '--yes', `npm@${npm}`, ...install, ...all)
+      return other
+    },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }

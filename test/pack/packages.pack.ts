@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openBrowser, servePages } from '@niceflow/testing'
 import { publint } from 'publint'
@@ -171,4 +171,14 @@ test('of all that is installed two packages have install scripts: one compares v
   if (process.platform === 'linux' && process.arch === 'x64') {
     await expect(app.run(process.execPath, '--require', app.path('offline.cjs'), script)).rejects.toMatchObject({ code: 7 })
   }
+})
+
+test('an npm that runs no scripts unasked fetches nothing, and what it installs draws', async () => {
+  const other = await app.installBy('12.2.1')
+  const native = join(other, 'node_modules', 'onnxruntime-node', 'bin')
+  const fetched = (readdirSync(native, { recursive: true }) as string[]).filter((file) => /providers_(cuda|tensorrt)/.test(file))
+  expect(fetched).toEqual([])
+  const bin = join(other, 'node_modules', '.bin', 'niceflow')
+  const drawn = await app.run(bin, 'sample', 'mnist-nice', '--count', '2', '--out', 'other.png', '--json')
+  expect(JSON.parse(drawn)).toMatchObject({ count: 2 })
 })

@@ -94,8 +94,10 @@ mkdirSync(flags.out, { recursive: true })
 const title = `NICE on MNIST, ${flags.threads} threads: milliseconds`
 const groups = [
   { label: `a training step, batch ${sizes.batch}`, of: ({ trainingMs }: Row) => trainingMs },
-  { label: `scoring a batch of ${sizes.scoring}`, of: ({ scoringMs }: Row) => scoringMs },
+  { label: `scoring a batch of ${sizes.scoring}, weights as users have them`, of: ({ scoringMs }: Row) => scoringMs },
 ]
+const weights =
+  "scoring: onnxruntime's weights are constants of the exported encoder, jax's are arguments of the compiled function, torch's and tfjs's are variables"
 for (const [i, { label, of }] of groups.entries()) {
   const bars = rows.map((row) => ({ name: row.name, value: of(row).median, low: of(row).least, high: of(row).most }))
   writeFileSync(join(flags.out, ['training.svg', 'scoring.svg'][i]!), barChart({ title: `${title} of ${label}`, bars }))
@@ -120,5 +122,5 @@ function table(): string {
       .join('  ')
       .trimEnd(),
   )
-  return `${[...text, ...absent.map(({ name, reason }) => `${name}: ${reason}`)].join('\n')}\n`
+  return `${[...text, weights, ...absent.map(({ name, reason }) => `${name}: ${reason}`)].join('\n')}\n`
 }

@@ -23,6 +23,8 @@ export type ReadOptions = {
   readonly end?: number
   /** Hears of each file, image or row that is broken, which is then left out; the first is thrown when left out. */
   readonly onBroken?: ((error: NiceflowError) => void) | undefined
+  /** Takes rows in which numbers are missing (NaN and the infinities) as they are: who asks for them knows which are. @default false */
+  readonly holes?: boolean
 }
 
 /**
@@ -49,7 +51,7 @@ const refuse = (error: NiceflowError): never => {
 export async function* readExamples(
   paths: readonly string[],
   model: ModelFacts,
-  { start = 0, end = Number.POSITIVE_INFINITY, onBroken = refuse }: ReadOptions = {},
+  { start = 0, end = Number.POSITIVE_INFINITY, onBroken = refuse, holes = false }: ReadOptions = {},
 ): AsyncGenerator<Stretch> {
   let at = 0
   let block: Piece[] = []
@@ -63,13 +65,13 @@ export async function* readExamples(
       next = Math.min(last, (Math.floor(first / blockRows) + 1) * blockRows)
       block.push({ source, first, start: first - at, end: next - at })
       if (next % blockRows !== 0) continue
-      yield* stretches(block, onBroken)
+      yield* stretches(block, onBroken, holes)
       block = []
     }
     at += source.count
     if (at >= end) break
   }
-  yield* stretches(block, onBroken)
+  yield* stretches(block, onBroken, holes)
 }
 
 /**
@@ -106,7 +108,7 @@ export async function* ahead<T>(values: AsyncGenerator<T>): AsyncGenerator<T> {
   }
 }
 
-async function* stretches(block: readonly Piece[], onBroken: (error: NiceflowError) => void): AsyncGenerator<Stretch> {
+async function* stretches(block: readonly Piece[], onBroken: (error: NiceflowError) => void, holes: boolean): AsyncGenerator<Stretch> {
   let open: Stretch[] = []
   let next = -1
   for (let i = 0; i < block.length; i += concurrent) {
@@ -115,7 +117,7 @@ async function* stretches(block: readonly Piece[], onBroken: (error: NiceflowErr
     for (const [j, result] of read.entries()) {
       if (result.status === 'rejected' && !NiceflowError.is(result.reason)) throw result.reason
       if (result.status === 'rejected') onBroken(result.reason)
-      for (const part of result.status === 'fulfilled' ? parts(pieces[j]!, result.value, onBroken) : []) {
+      for (const part of result.status === 'fulfilled' ? parts(pieces[j]!, result.value, onBroken, holes) : []) {
         if (open.length > 0 && (part.firstIndex !== next || part.x.dtype !== open[0]!.x.dtype)) {
           yield joined(open)
           open = []
@@ -128,8 +130,9 @@ async function* stretches(block: readonly Piece[], onBroken: (error: NiceflowErr
   if (open.length > 0) yield joined(open)
 }
 
-function parts({ source: { file }, first, start }: Piece, x: Rows, onBroken: (error: NiceflowError) => void): Stretch[] {
-  return finiteStretches(x, (row) => `row ${start + row} of ${file}`, onBroken).map(([from, to]) => ({
+function parts({ source: { file }, first, start }: Piece, x: Rows, onBroken: (error: NiceflowError) => void, holes: boolean): Stretch[] {
+  const whole = holes ? [[0, x.dims[0]!] as const] : finiteStretches(x, (row) => `row ${start + row} of ${file}`, onBroken)
+  return whole.map(([from, to]) => ({
     x: rows(x, from, to),
     firstIndex: first + from,
     origins: Array.from({ length: to - from }, (_, i) => ({ file, row: start + from + i })),

@@ -109,6 +109,33 @@ test('a mask may be an image, black where pixels are hidden', async () => {
   expect(readFileSync(path('by-image.npy'))).toEqual(readFileSync(path('by-name.npy')))
 })
 
+test('what is hidden may be no number, and a mask may hide just that', async () => {
+  const whole = tensor(
+    'float32',
+    [1, 784],
+    Float32Array.from(digit, (pixel) => (pixel + 0.5) / 256),
+  )
+  const hidden = (k: number): boolean => k >= 392
+  const put = (file: string, value: number): void => {
+    writeFileSync(path(file), writeNpy({ ...whole, data: whole.data.map((own, k) => (hidden(k) ? value : own)) }))
+  }
+  put('holes.npy', Number.NaN)
+  put('infinite.npy', Number.POSITIVE_INFINITY)
+  const fill = async (file: string, mask: string, ...more: string[]) => {
+    const found = await here<Answered>('--input', path(file), '--mask', mask, '--steps', '10', '--out', path('filled.npy'), ...more)
+    return { ...found, x: readNpy(readFileSync(path('filled.npy')), file).data as Float32Array }
+  }
+  const named = await fill('holes.npy', 'bottom')
+  expect(named.hiddenError).toBeNull()
+  expect(named.x.filter((_, k) => !hidden(k))).toEqual(whole.data.filter((_, k) => !hidden(k)))
+  expect(named.x.every((value) => value >= 0 && value <= 1)).toBe(true)
+  expect((await fill('infinite.npy', 'bottom')).x).toEqual(named.x)
+  expect((await fill('holes.npy', 'nan', '--figure', path('holes.png'))).x).toEqual(named.x)
+  // Of the three images, each pixel four of the picture's, two show the holes.
+  const { data } = image('holes.png')
+  expect(data.filter((value) => value === 128).length).toBeGreaterThanOrEqual(2 * 392 * 4)
+})
+
 describe('what cannot be filled is refused in one line', () => {
   beforeAll(() => {
     grey('small.png', 14, new Uint8Array(14 * 14).fill(255))
@@ -135,7 +162,9 @@ describe('what cannot be filled is refused in one line', () => {
     ['--mask top', 2, /^niceflow: expected --input or --dataset, got neither$/],
     [`${input} --dataset mnist --mask top`, 2, /^niceflow: expected --input or --dataset, got both$/],
     ['--input DIR/bright.npy --mask bottom', 1, /^niceflow: row 1 of x: expected observed pixels on \[0, 1\], got 2 at 0$/],
-    ['--input DIR/nan.npy --mask bottom', 1, /^niceflow: row 0 of .*nan\.npy: expected finite numbers, got NaN at 3$/],
+    ['--input DIR/nan.npy --mask bottom', 1, /^niceflow: row 0 of x: expected observed pixels on \[0, 1\], got NaN at 3$/],
+    ['--input DIR/nan.npy --mask nan', 1, /^niceflow: row 1 of mask: expected a hidden pixel to fill, got none hidden$/],
+    [`${input} --mask nan`, 1, /^niceflow: row 0 of mask: expected a hidden pixel to fill, got none hidden$/],
     ['--input DIR/empty.npy --mask top', 1, /empty\.npy: shape: expected \[n, 784\] or \[n, 28, 28\], got \[0, 784\]$/],
     ['--input DIR/small.png --mask top', 1, /small\.png: image size: expected 28 x 28, got 14 x 14$/],
   ])('%s', async (words, code, message) => {

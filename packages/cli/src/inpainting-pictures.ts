@@ -76,7 +76,7 @@ function filledImages({ model, problem, found: { x } }: Filled): Uint8Array {
   return writePng(imageGrid(x.data, { shape: shapeOf(model), range: model.dataRange, columns: acrossOf(problem), ...alone }))
 }
 
-/** The grey of hidden pixels where a mask is shown, as a share of the range. */
+/** The grey of hidden pixels where a mask is shown, and of those that are NaN, as a share of the range. */
 const hiddenShade = 0.5
 
 /** Originals, what of them is observed, and how they were filled, beside one another; a row for each mask, or for every ten examples. */
@@ -85,8 +85,11 @@ function figure({ model, problem, found }: Filled): Uint8Array {
   const { dim, dataRange } = model
   const [low, high] = dataRange
   const across = acrossOf(problem)
-  const original = x.dtype === 'uint8' ? Float32Array.from(x.data, (pixel) => low + (pixel + 0.5) * cellWidth(dataRange)) : x.data
-  const observed = original.map((value, k) => (mask[k] === 1 ? value : low + hiddenShade * (high - low)))
+  const shade = low + hiddenShade * (high - low)
+  const shown = (value: number): number =>
+    x.dtype === 'uint8' ? low + (value + 0.5) * cellWidth(dataRange) : Number.isNaN(value) ? shade : value
+  const original = Float32Array.from(x.data, shown)
+  const observed = original.map((value, k) => (mask[k] === 1 ? value : shade))
   const rows = Math.ceil(x.dims[0]! / across)
   const picture = new Float32Array(rows * 3 * across * dim).fill(low)
   for (let row = 0; row < rows; row++) {

@@ -26,10 +26,14 @@ export type ProblemFlags = {
   readonly seed: number
 }
 
+/** The mask that hides what is NaN. */
+export const nanMask = 'nan'
+
 /** Reads examples and masks. @throws NiceflowError for files, names and masks that are not the model's */
 export async function readProblem(manifest: Manifest, flags: ProblemFlags): Promise<Problem> {
   const { model } = manifest
-  const given = flags.input ? await readInputs(flags.input, manifest, flags.dataDir) : await ofDataset(model, flags)
+  // What is hidden need be no number; `inpaint` looks at what is observed.
+  const given = flags.input ? await readInputs(flags.input, manifest, flags.dataDir, { holes: true }) : await ofDataset(model, flags)
   const masks = flags.mask === 'all' ? maskNames : [flags.mask]
   const count = given.dims[0]!
   const rows = masks.length * count
@@ -37,7 +41,9 @@ export async function readProblem(manifest: Manifest, flags: ProblemFlags): Prom
   masks.forEach((_, i) => {
     x.data.set(given.data, i * given.data.length)
   })
-  const drawn = await Promise.all(masks.map((name, i) => readMask(name, model, count, flags.seed, i * count)))
+  const drawn = await Promise.all(
+    masks.map((name, i) => (name === nanMask ? numbersOf(given) : readMask(name, model, count, flags.seed, i * count))),
+  )
   const mask = new Float32Array(x.data.length)
   drawn.forEach((one, i) => {
     mask.set(one, i * count * model.dim)
@@ -50,6 +56,10 @@ async function ofDataset({ dim }: ModelFacts, { dataset: name, dataDir, count }:
   if (dataset.dim !== dim) throw new NiceflowError(`dataset ${name}: expected ${dim} dimensions, like the model, got ${dataset.dim}`)
   const taken = Math.min(count, dataset.test.dims[0]!)
   return tensor('uint8', [taken, dim], dataset.test.data.slice(0, taken * dim))
+}
+
+function numbersOf({ data }: Rows): Float32Array {
+  return Float32Array.from(data, (value) => Number(!Number.isNaN(value)))
 }
 
 /** A mask by name, or an image of one: white is observed, black is hidden. */

@@ -1,7 +1,7 @@
 import { InvalidValueError, type Manifest, NiceflowError, rows } from '@niceflow/core'
 import { loadDataset, type SplitName, splitNames } from '@niceflow/data'
 import { exists, selectFor } from '@niceflow/trainer'
-import { countExamples, joinRows, type Rows, readExamples } from './examples.ts'
+import { countExamples, joinRows, type ReadOptions, type Rows, readExamples } from './examples.ts'
 
 /** How an example of a dataset is named, for the help. */
 export const placeHelp = 'dataset:split:index, such as mnist:test:7'
@@ -17,12 +17,17 @@ type Place = { readonly name: string; readonly split: string; readonly index: nu
  * @throws InvalidValueError for an index that the split does not have; NiceflowError for pixels and floats together, and as `readExamples`
  * and `loadDataset`
  */
-export async function readInputs(words: readonly string[], manifest: Manifest, dataDir?: string): Promise<Rows> {
+export async function readInputs(
+  words: readonly string[],
+  manifest: Manifest,
+  dataDir?: string,
+  options?: Pick<ReadOptions, 'holes'>,
+): Promise<Rows> {
   const parts: Rows[] = []
   for (const word of words) {
     const place = await placeOf(word)
     if (place) parts.push(await exampleOf(word, place, manifest, dataDir))
-    else for await (const { x } of readExamples([word], manifest.model)) parts.push(x)
+    else for await (const { x } of readExamples([word], manifest.model, options)) parts.push(x)
   }
   if (parts.some(({ dtype }) => dtype !== parts[0]!.dtype)) {
     throw new NiceflowError('inputs: expected pixels or floats, got both', { remedy: 'give them one kind at a time' })

@@ -177,6 +177,7 @@ export function judgeBy(calibration: Calibration, model: ModelFacts, rate?: numb
     throw new InvalidValueError({ what: 'false-positive rate', expected, got: falsePositiveRate, usage: true })
   }
   const scales = scalesOf(calibration, model)
+  const named = Object.entries(scales) as [ScoreName, Scale][]
   const recommended: ScoreName = scales.rarity ? 'rarity' : 'typicality'
   const pValue = ({ beyond }: Scale, score: number): number => Math.min(1, (1 + examples * beyond(score)) / (examples + 1))
   return {
@@ -186,11 +187,11 @@ export function judgeBy(calibration: Calibration, model: ModelFacts, rate?: numb
     threshold: leastWith((score) => pValue(scales[recommended]!, score) <= falsePositiveRate),
     judge(one) {
       assertNumber('log-likelihood', one.logLikelihood)
-      const judged = Object.entries(scales).map(([name, scale]) => {
+      const scores: { [S in ScoreName]?: Judged } = {}
+      for (const [name, scale] of named) {
         const score = scale.of(one)
-        return [name, { score, pValue: pValue(scale, score) }] as const
-      })
-      const scores: Judgement['scores'] = Object.fromEntries(judged)
+        scores[name] = { score, pValue: pValue(scale, score) }
+      }
       const percentile = 100 * shareBelow(calibration.quantiles, one.logLikelihood)
       return { percentile, scores, outlier: scores[recommended]!.pValue <= falsePositiveRate }
     },

@@ -30,7 +30,7 @@ export function quantilesOf(values: ArrayLike<number>): Quantiles {
  * @throws InvalidValueError for NaN, which is neither below nor above anything
  */
 export function shareBelow(quantiles: Quantiles, value: number): number {
-  return shareBefore(quantiles, value, ([, quantile]) => quantile > value)
+  return shareBefore(quantiles, value, false)
 }
 
 /**
@@ -38,13 +38,16 @@ export function shareBelow(quantiles: Quantiles, value: number): number {
  * @throws InvalidValueError for NaN
  */
 export function shareFrom(quantiles: Quantiles, value: number): number {
-  return 1 - shareBefore(quantiles, value, ([, quantile]) => quantile >= value)
+  return 1 - shareBefore(quantiles, value, true)
 }
 
-function shareBefore(quantiles: Quantiles, value: number, beyond: (quantile: Quantiles[number]) => boolean): number {
+/** The share up to the first quantile beyond `value`, or, where `equal`, not below it. */
+function shareBefore(quantiles: Quantiles, value: number, equal: boolean): number {
   if (Number.isNaN(value)) throw new InvalidValueError({ what: 'value to compare', expected: 'a number', got: value })
-  const above = quantiles.findIndex(beyond)
-  if (above <= 0) return above === 0 ? 0 : 1
+  let above = 0
+  while (above < quantiles.length && (equal ? quantiles[above]![1] < value : quantiles[above]![1] <= value)) above++
+  if (above === quantiles.length) return 1
+  if (above === 0) return 0
   const [[lowShare, low], [highShare, high]] = [quantiles[above - 1]!, quantiles[above]!]
   return lowShare + ((value - low) / (high - low)) * (highShare - lowShare)
 }

@@ -108,7 +108,7 @@ export async function measureSampling({ repeats, open, onProgress }: Measuring, 
 export async function withUntrainedBundle<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const { flow, parameters } = await untrained(recipe)
   const folder = await mkdtemp(join(tmpdir(), 'niceflow-bench-'))
-  const data = { name: 'none', sha256: '0'.repeat(64), count: recipe.training.validation + 1, pixels: true, imageShape: null }
+  const data = { name: 'none', sha256: '0'.repeat(64), count: recipe.training.validation + 1, pixels: true, imageShape: [28, 28] as const }
   const state = {
     formatVersion: 1,
     recipe: { ...recipe, flow: flow.config },

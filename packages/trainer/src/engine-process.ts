@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { extname } from 'node:path'
 import type { Engine } from '@niceflow/engine'
 import { type EngineCalls, EngineError, type EngineSpec, errorOf, type Method, type Request, type Response } from './engine-calls.ts'
 import { engineVariables } from './engine-environment.ts'
+import { programBeside } from './program.ts'
 
 export type ProcessOptions = {
   /** Hears of the process as soon as there is one. */
@@ -14,11 +14,10 @@ export type ProcessOptions = {
  * @throws what the engine throws; EngineError where its process ends unasked
  */
 export async function engineProcess(spec: EngineSpec, { onStart }: ProcessOptions = {}): Promise<Engine> {
-  const extension = extname(import.meta.url)
-  const child = fork(new URL(`./engine-host${extension}`, import.meta.url), {
+  const { url, execArgv } = programBeside(import.meta.url, 'engine-host')
+  const child = fork(url, {
     env: { ...process.env, ...engineVariables(spec) },
-    // Sources run through tsx, which only a checkout has.
-    execArgv: extension === '.ts' ? ['--conditions=@niceflow/source', '--import', import.meta.resolve('tsx')] : [],
+    execArgv,
     // Typed arrays are copied as they are; stdout is the command's answer, and no library's.
     serialization: 'advanced',
     stdio: ['ignore', 2, 'inherit', 'ipc'],

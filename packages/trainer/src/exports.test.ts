@@ -35,6 +35,7 @@ it('exports these names and no others', () => {
       "presets",
       "principalVariances",
       "probeEngines",
+      "programBeside",
       "readHistory",
       "readLogScale",
       "readRecipeFile",

@@ -38,7 +38,7 @@ export const benchCommand: Command = command(
     if (!only.includes('batch')) return { json: { ...found }, text: texts.join('\n') }
     onProgress(`scoring ${number(images)} images from files`)
     const files = (await describeDatasets({ dir: dataDir })).find(({ name }) => name === mnist.name)!.files
-    const batchScoring = await benchmarkScoring(files.at(-1)!.path, { images, rows: mnist.test.dims[0]!, device })
+    const batchScoring = await benchmarkScoring(files.at(-1)!.path, { images, examples: mnist.test, device })
     return { json: { ...found, batchScoring }, text: [...texts, batchText(batchScoring)].join('\n') }
   },
 )
@@ -90,7 +90,7 @@ function textOf(
 
 function batchText({ device, images, imagesPerSecond, bareImagesPerSecond, ofBareSession, residentMiB }: BatchScoring): string {
   const rate = `${number(imagesPerSecond)} images/s, ${percent(ofBareSession)} of the bare session's ${number(bareImagesPerSecond)}`
-  return `scoring ${number(images)} images from files on ${device}: ${rate}; memory: ${halves(residentMiB)}`
+  return `scoring ${number(images)} images from files on ${device}, sizes and verdicts among it: ${rate}; memory: ${halves(residentMiB)}`
 }
 
 function halves([first, second]: readonly [number, number]): string {

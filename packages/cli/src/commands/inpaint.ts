@@ -3,7 +3,7 @@ import { type Flow, type Inpainting, type InpaintMethod, type InpaintProgress, i
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
-import { figuresOf, type MaskFigures, type Problem, readProblem } from '../inpainting.ts'
+import { figuresOf, type MaskFigures, nanMask, type Problem, readProblem } from '../inpainting.ts'
 import { assertPaths, assertPictures, writePictures } from '../inpainting-pictures.ts'
 import { placeHelp } from '../inputs.ts'
 import { interruptible } from '../interruption.ts'
@@ -29,7 +29,7 @@ export const inpaintCommand: Command = command(
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: `What is hidden: ${maskNames.join(', ')}, random-PERCENT, rect:row,column,height,width, a PNG image (black is hidden), or all ten by name, one after another`,
+        describe: `What is hidden: ${maskNames.join(', ')}, random-PERCENT, rect:row,column,height,width, ${nanMask} (what is NaN in an array of floats), a PNG image (black is hidden), or all ten by name, one after another`,
       })
       .option('method', { choices: inpaintMethods, default: 'sign' as const, describe: 'How the likelihood is ascended' })
       .option('steps', { default: 300, requiresArg: true, coerce: numberFlag('steps', 1), describe: 'Of the ascent' })
@@ -40,6 +40,7 @@ export const inpaintCommand: Command = command(
       .option('frames', { default: 20, requiresArg: true, coerce: numberFlag('frames', 1), describe: 'Of the trajectory, after the start' })
       .example('$0 inpaint out/mnist --input digit.png --mask top --out filled.png', 'one image, its upper half hidden')
       .example('$0 inpaint out/mnist --input digit.png --mask rect:7,7,14,14 --trajectory filled.gif', 'watch a rectangle being filled')
+      .example(`$0 inpaint out/mnist --input holes.npy --mask ${nanMask} --out filled.npy`, 'fill what is NaN in an array')
       .example(
         '$0 inpaint out/mnist --dataset mnist --mask all --figure figure6.png',
         "the paper's figure 6: ten masks by ten test digits",

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fillUniform, streamKey, tensor } from '@niceflow/core'
+import { fillUniform, judgeBy, streamKey, type Tensor, tensor } from '@niceflow/core'
 import type { Device } from '@niceflow/runtime'
 import { loadFlow, type NodeDevice, openSession } from '@niceflow/runtime-node'
-import { mostInHalves, withUntrainedBundle } from '@niceflow/trainer'
+import { calibrateOn, mostInHalves, scoreSelection, withUntrainedBundle } from '@niceflow/trainer'
 import { blockRows } from '../examples.ts'
 import { type DeviceFlags, deviceOptions } from '../flags.ts'
 import { rateProgress } from '../progress.ts'
@@ -16,7 +16,7 @@ import { scoreExamples } from './stream.ts'
 export type BatchScoring = {
   readonly device: Device
   readonly images: number
-  /** Read, dequantised, scored and written as NDJSON. */
+  /** Read, dequantised, scored, coded for their sizes, judged and written as NDJSON. */
   readonly imagesPerSecond: number
   /** The session alone, a batch after every few blocks of the work. */
   readonly bareImagesPerSecond: number
@@ -28,17 +28,20 @@ export type BatchScoring = {
 /** Blocks between two batches of the bare session. */
 const blocksPerTurn = 8
 
+/** Examples that the judge knows, and that warm up what scores them. */
+const held = 2 * blockRows
+
 /**
- * Scores a file of pixels, named again and again, as the paper's model does before it is trained.
+ * Scores a file of pixels, named again and again, as the paper's model does before it is trained, and with a judge: as users' bundles do.
  * @param images how many in all
- * @param rows how many the file has
+ * @param examples what the file has, [n, dim]
  */
 export async function benchmarkScoring(
   file: string,
-  { images, rows, device }: { readonly images: number; readonly rows: number; readonly device: DeviceFlags },
+  { images, examples, device }: { readonly images: number; readonly examples: Tensor<'uint8'>; readonly device: DeviceFlags },
 ): Promise<BatchScoring> {
   const folder = await mkdtemp(join(tmpdir(), 'niceflow-bench-'))
-  const paths = Array.from({ length: Math.ceil(images / rows) }, () => file)
+  const paths = Array.from({ length: Math.ceil(images / examples.dims[0]!) }, () => file)
   try {
     return await withUntrainedBundle(async (bundle) => {
       const opened: (() => Promise<unknown>)[] = []
@@ -55,15 +58,19 @@ export async function benchmarkScoring(
         const bare = (): Promise<unknown> => session.run({ x }, ['log_likelihood'])
         const progress = rateProgress('scored', images)
         opened.push(async () => progress.stop())
+        const { model } = flow.manifest
+        const known = { examples, indices: Uint32Array.from({ length: held }, (_, i) => i) }
+        const judge = judgeBy(calibrateOn(model, 'test', known, await scoreSelection(flow, known)), model)
+        const how = { draws: 1, seed: 0, judge }
         // What happens once, in either, is not its speed.
         for (let i = 0; i < 2; i++) await bare()
-        for await (const _ of scoreExamples(flow, paths, { end: Math.min(images, 2 * blockRows), draws: 1, seed: 0, judge: null }));
+        for await (const _ of scoreExamples(flow, paths, { end: Math.min(images, held), ...how }));
         const resident: number[] = []
         let [working, alone, turns] = [0, 0, 0]
         let since = performance.now()
-        for await (const examples of scoreExamples(flow, paths, { end: images, draws: 1, seed: 0, judge: null })) {
-          await written.append(examples)
-          progress.add(examples.length)
+        for await (const scored of scoreExamples(flow, paths, { end: images, ...how })) {
+          await written.append(scored)
+          progress.add(scored.length)
           resident.push(process.memoryUsage.rss() / 2 ** 20)
           if (resident.length % blocksPerTurn !== 1) continue
           const start = performance.now()

@@ -1,8 +1,8 @@
 import { type Judge, rows } from '@niceflow/core'
-import { codeSizes } from '@niceflow/formats'
 import { type Flow, NonFiniteLikelihoodError, type Score } from '@niceflow/runtime'
 import { ahead, blockRows, type ReadOptions, readExamples, type Stretch } from '../examples.ts'
 import { type ScoredExample, scoredExamples } from './columns.ts'
+import { type SizeCoder, sizeCoder } from './size-coder.ts'
 
 export type StreamOptions = ReadOptions & {
   /** Dequantisation draws averaged for each example of pixels. */
@@ -18,11 +18,22 @@ export type StreamOptions = ReadOptions & {
  * @throws NiceflowError naming the file, and its row, that cannot be scored
  */
 export async function* scoreExamples(flow: Flow, paths: readonly string[], options: StreamOptions): AsyncGenerator<ScoredExample[]> {
-  for await (const stretch of ahead(readExamples(paths, flow.manifest.model, options))) yield scoreStretch(flow, stretch, options)
+  const { model } = flow.manifest
+  const coder = options.judge?.bySize ? sizeCoder(model) : null
+  try {
+    for await (const stretch of ahead(readExamples(paths, model, options))) yield await scoreStretch(flow, coder, stretch, options)
+  } finally {
+    await coder?.close()
+  }
 }
 
 /** All rows in one run, whichever are broken: the others are scored in the same batch with them or without. */
-async function scoreStretch(flow: Flow, stretch: Stretch, { seed, draws, judge, onBroken }: StreamOptions): Promise<ScoredExample[]> {
+async function scoreStretch(
+  flow: Flow,
+  coder: SizeCoder | null,
+  stretch: Stretch,
+  { seed, draws, judge, onBroken }: StreamOptions,
+): Promise<ScoredExample[]> {
   const { x, firstIndex, origins } = stretch
   const { model } = flow.manifest
   const broken: number[] = []
@@ -33,13 +44,21 @@ async function scoreStretch(flow: Flow, stretch: Stretch, { seed, draws, judge, 
     onBroken(named)
     broken.push(at)
   }
-  const score = await flow.score(x, { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex, onNonFinite })
+  const [sizes, score] = await Promise.all([
+    coder?.sizes(x) ?? null,
+    flow.score(x, { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex, onNonFinite }),
+  ])
   const edges = [-1, ...broken, origins.length]
   return edges.slice(1).flatMap((end, i) => {
     const start = edges[i]! + 1
     if (start === end) return []
-    const part = partOf(stretch, start, end)
-    return scoredExamples(flow.manifest, part, scoreOf(score, start, end), judge?.bySize ? codeSizes(part.x, model) : null, judge)
+    return scoredExamples(
+      flow.manifest,
+      partOf(stretch, start, end),
+      scoreOf(score, start, end),
+      sizes?.subarray(start, end) ?? null,
+      judge,
+    )
   })
 }
 

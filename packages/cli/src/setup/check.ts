@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import { environmentOf, type InstallRecord } from '@niceflow/runtime-node'
+import { programBeside } from '@niceflow/trainer'
 import { run } from './process.ts'
 
 /** What an engine came to in a process of its own. */
@@ -24,12 +25,12 @@ const patience = 300_000
  * @param folder one more that the dynamic loader is to search, the last
  */
 export function probe(record: InstallRecord, folder?: string): Promise<Health> {
-  const extension = extname(import.meta.url)
+  const { url, execArgv } = programBeside(import.meta.url, 'probe-host')
   const given = { ...process.env, ...environmentOf(record) }
   const path = [given.LD_LIBRARY_PATH, folder].flatMap((part) => part || []).join(':')
-  const child = fork(new URL(`./probe-host${extension}`, import.meta.url), [record.engine], {
+  const child = fork(url, [record.engine], {
     env: { ...given, ...(path && { LD_LIBRARY_PATH: path }), TF_CPP_MIN_LOG_LEVEL: '0' },
-    execArgv: extension === '.ts' ? ['--conditions=@niceflow/source', '--import', import.meta.resolve('tsx')] : [],
+    execArgv,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     signal: AbortSignal.timeout(patience),
   })
