@@ -22,6 +22,7 @@ it('exports tensors, random numbers, likelihoods, the manifest and the base erro
       "kolmogorovCritical",
       "kolmogorovDistance",
       "kolmogorovMean",
+      "logDensities",
       "logNormalTail",
       "logisticDistribution",
       "logisticQuantile",
