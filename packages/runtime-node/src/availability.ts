@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type Device, DeviceUnavailableError } from '@niceflow/runtime'
-import { oneLine, onnxruntime } from './onnxruntime.ts'
+import { oneLine } from '@niceflow/runtime/onnxruntime'
+import { onnxruntime } from './onnxruntime.ts'
 
 type Obstacle = { readonly reason: string; readonly remedy: string }
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type Manifest, NiceflowError, parseManifest, type StorageType, type Variant } from '@niceflow/core'
-import { type BundleFile, type ProgressCallback, selectVariant } from '@niceflow/runtime'
+import { type Manifest, parseManifest, type StorageType, type Variant } from '@niceflow/core'
+import { type BundleFile, bundleErrors, InvalidBundleError, type ProgressCallback, reportFile, selectVariant } from '@niceflow/runtime'
 
 /** A bundle on disk, its files checked. */
 export type Bundle = {
@@ -23,12 +23,6 @@ export type BundleOptions = {
   readonly verify?: boolean
 }
 
-/** A bundle that is not as it was exported. */
-export class InvalidBundleError extends NiceflowError {
-  override readonly name = 'InvalidBundleError'
-}
-
-const exportAgain = { remedy: 'copy the whole bundle again, or export it anew' }
 /** Large enough that reading costs less than hashing. */
 const chunkBytes = 2 ** 20
 
@@ -40,13 +34,8 @@ const chunkBytes = 2 ** 20
 export async function readBundle(dir: string, { dtype, progress_callback, verify = true }: BundleOptions = {}): Promise<Bundle> {
   const source = join(dir, 'flow.json')
   const json = await readFile(source, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') {
-      throw new InvalidBundleError(`${dir}: not a bundle: it has no flow.json`, {
-        cause,
-        remedy: 'name a folder that niceflow export wrote',
-      })
-    }
-    throw new InvalidBundleError(`${source}: cannot be read: ${cause.message}`, { cause })
+    if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR') throw bundleErrors.noManifest(dir, cause)
+    throw bundleErrors.unreadable(source, cause.message, { cause })
   })
   const manifest = parseManifest(json, source)
   const selected = selectVariant(manifest, dtype, source)
@@ -65,39 +54,29 @@ export async function readBundle(dir: string, { dtype, progress_callback, verify
 }
 
 /** The file is there, is in the bundle's folder when links are followed, and has its size. */
-async function assertFile(dir: string, { name, bytes }: BundleFile): Promise<void> {
-  const path = join(dir, name)
+async function assertFile(dir: string, file: BundleFile): Promise<void> {
+  const path = join(dir, file.name)
   const real = await realpath(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new InvalidBundleError(`${path}: ${cause.code === 'ENOENT' ? 'missing' : `cannot be read: ${cause.message}`}`, {
-      cause,
-      ...exportAgain,
-    })
+    throw cause.code === 'ENOENT' ? bundleErrors.missing(path, cause) : bundleErrors.unreadable(path, cause.message, { cause })
   })
   if (dirname(real) !== (await realpath(dir))) {
     throw new InvalidBundleError(`${path}: a link that leaves the bundle's folder, to ${real}`, { remedy: 'put the file itself there' })
   }
-  const { size, isFile } = await stat(real).then((stats) => ({ size: stats.size, isFile: stats.isFile() }))
-  if (!isFile) throw new InvalidBundleError(`${path}: not a file`, exportAgain)
-  if (size !== bytes) throw new InvalidBundleError(`${path}: expected ${bytes} bytes, got ${size}`, exportAgain)
+  const stats = await stat(real)
+  if (!stats.isFile()) throw bundleErrors.notAFile(path)
+  if (stats.size !== file.bytes) throw bundleErrors.size(path, file, stats.size)
 }
 
-async function assertDigest(dir: string, file: BundleFile, name: string, report: ProgressCallback = () => undefined): Promise<void> {
+async function assertDigest(dir: string, file: BundleFile, name: string, progress_callback?: ProgressCallback): Promise<void> {
   const path = join(dir, file.name)
-  const total = file.bytes
-  let loaded = 0
-  const tell = (status: 'initiate' | 'progress' | 'done') => {
-    report({ status, name, file: file.name, loaded, total, progress: total === 0 ? 100 : (100 * loaded) / total })
-  }
+  const report = reportFile(name, file, progress_callback)
   const hash = createHash('sha256')
-  tell('initiate')
+  report.initiate()
   for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) {
     hash.update(chunk)
-    loaded += chunk.length
-    tell('progress')
+    report.progress(chunk.length)
   }
   const digest = hash.digest('hex')
-  if (digest !== file.sha256) {
-    throw new InvalidBundleError(`${path}: its content has changed: expected SHA-256 ${file.sha256}, got ${digest}`, exportAgain)
-  }
-  tell('done')
+  if (digest !== file.sha256) throw bundleErrors.digest(path, file, digest)
+  report.done()
 }

@@ -3,7 +3,6 @@ import * as runtimeNode from './index.ts'
 
 test('the public surface is this and no more', () => {
   expect(Object.keys(runtimeNode).sort()).toEqual([
-    'InvalidBundleError',
     'TensorflowError',
     'cacheFolder',
     'engineEnvironment',

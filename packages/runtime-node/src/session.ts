@@ -1,20 +1,11 @@
 import { existsSync } from 'node:fs'
-import { InvalidValueError, type Tensor } from '@niceflow/core'
-import {
-  assertRun,
-  type Device,
-  type DeviceTensor,
-  DeviceUnavailableError,
-  type Feeds,
-  type Port,
-  type ResidentSession,
-  type Session,
-  SessionError,
-} from '@niceflow/runtime'
+import { InvalidValueError } from '@niceflow/core'
+import { type Device, DeviceUnavailableError, type ResidentSession, type Session, SessionError } from '@niceflow/runtime'
+import { type NativeSession, OrtSession, oneLine } from '@niceflow/runtime/onnxruntime'
 import type * as Ort from 'onnxruntime-node'
 import { assertInstalled, deviceError } from './availability.ts'
 import { cudaVariables } from './libraries.ts'
-import { fromOrt, onDevice, oneLine, onnxruntime, toOrt } from './onnxruntime.ts'
+import { onnxruntime } from './onnxruntime.ts'
 
 /** The devices of onnxruntime-node. */
 export type NodeDevice = Exclude<Device, 'wasm'>
@@ -113,7 +104,7 @@ async function openOn(
     const session = await (typeof model === 'string'
       ? ort.InferenceSession.create(model, native)
       : ort.InferenceSession.create(model, native))
-    return new OrtSession(ort, session, name, device, options.profile !== undefined)
+    return new OrtSession({ ort, session: options.profile === undefined ? session : profiled(session), name, device })
   } catch (cause) {
     throw (
       (device === 'cpu' ? undefined : deviceError(device, name, cause)) ??
@@ -151,63 +142,17 @@ function nativeOptions(
   }
 }
 
-class OrtSession implements NodeResidentSession {
-  readonly inputNames: readonly string[]
-  readonly outputNames: readonly string[]
-  readonly device: NodeDevice
-  readonly #ort: typeof Ort
-  readonly #session: Ort.InferenceSession
-  readonly #name: string
-  readonly #inputs: readonly Port[]
-  readonly #profiled: boolean
-  #disposed = false
-
-  constructor(ort: typeof Ort, session: Ort.InferenceSession, name: string, device: NodeDevice, profiled: boolean) {
-    this.inputNames = session.inputNames
-    this.outputNames = session.outputNames
-    this.device = device
-    this.#ort = ort
-    this.#session = session
-    this.#name = name
-    this.#inputs = session.inputMetadata.map((port) =>
-      port.isTensor ? { name: port.name, dtype: port.type, dims: port.shape } : { name: port.name, dtype: 'a sequence or map', dims: [] },
-    )
-    this.#profiled = profiled
-  }
-
-  async run(feeds: Feeds, outputs: readonly string[] = this.outputNames): Promise<Record<string, Tensor>> {
-    const results = await this.#run(feeds, outputs)
-    return Object.fromEntries(outputs.map((name) => [name, fromOrt(name, results[name]!)]))
-  }
-
-  async runResident(feeds: Readonly<Record<string, Tensor | DeviceTensor>>): ReturnType<ResidentSession['runResident']> {
-    const results = Object.entries(await this.#run(feeds, this.outputNames))
-    const stays = ([, { location }]: readonly [string, Ort.Tensor]): boolean => location !== 'cpu'
-    return {
-      resident: Object.fromEntries(results.filter(stays).map(([name, tensor]) => [name, onDevice(tensor)])),
-      values: Object.fromEntries(results.filter((result) => !stays(result)).map(([name, tensor]) => [name, fromOrt(name, tensor)])),
-    }
-  }
-
-  async #run(
-    feeds: Readonly<Record<string, Tensor | DeviceTensor>>,
-    outputs: readonly string[],
-  ): Promise<Ort.InferenceSession.OnnxValueMapType> {
-    if (this.#disposed) throw new SessionError(`${this.#name}: the session is disposed`)
-    assertRun(this.#name, this.#inputs, this.outputNames, feeds, outputs)
-    const given: Record<string, Ort.Tensor> = {}
-    for (const name of this.inputNames) given[name] = toOrt(this.#ort, name, feeds[name]!)
-    try {
-      return await this.#session.run(given, outputs)
-    } catch (cause) {
-      throw new SessionError(`${this.#name}: ${oneLine(cause)}`, { cause })
-    }
-  }
-
-  async dispose(): Promise<void> {
-    if (this.#disposed) return
-    this.#disposed = true
-    if (this.#profiled) this.#session.endProfiling()
-    await this.#session.release()
+/** Ends the profile with the session. */
+function profiled(session: Ort.InferenceSession): NativeSession {
+  const { inputNames, outputNames, inputMetadata } = session
+  return {
+    inputNames,
+    outputNames,
+    inputMetadata,
+    run: session.run.bind(session) as NativeSession['run'],
+    async release() {
+      session.endProfiling()
+      await session.release()
+    },
   }
 }

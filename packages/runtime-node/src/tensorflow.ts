@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module'
 import { NiceflowError } from '@niceflow/core'
+import { oneLine } from '@niceflow/runtime/onnxruntime'
 import type * as Tensorflow from '@tensorflow/tfjs-node-gpu'
 import { nativePackage, nativePackages } from './libraries.ts'
-import { oneLine } from './onnxruntime.ts'
 
 const name = nativePackages.tfjs
 

@@ -1,3 +1,4 @@
+export * from './bundle.ts'
 export type { DequantizationKey, Examples, PriorDraws } from './examples.ts'
 export * from './flow.ts'
 export * from './importance.ts'

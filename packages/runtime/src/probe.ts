@@ -1,4 +1,5 @@
-import { type Tensor, tensor } from '@niceflow/core'
+import { NiceflowError, type Tensor, tensor } from '@niceflow/core'
+import type { Device, Session } from './session.ts'
 
 /**
  * A graph of two nodes that every device must run, for the laws of sessions and for `doctor`:
@@ -20,6 +21,39 @@ export const probeInput: Tensor<'float32'> = tensor('float32', [2, 3], Float32Ar
 /** What the graph gives for `probeInput`; every partial sum is exact in float32. */
 export const probeProduct: Tensor<'float32'> = tensor('float32', [2, 2], Float32Array.of(22 + fine, 28 + 2 * fine, 4, 4))
 export const probeOutput: Tensor<'float32'> = tensor('float32', [2, 2], Float32Array.of(22.5 + fine, 27.5 + 2 * fine, 4.5, 3.5))
+
+/** Whether a device works here, and where not, why and what would help. */
+export type DeviceReport<D extends Device = Device> = {
+  readonly device: D
+  readonly usable: boolean
+  readonly reason?: string
+  readonly remedy?: string
+}
+
+/** A few units in the last place of float32 numbers below 32; rounding to ten bits would be off by 2e-4. */
+const tolerance = 1e-5
+
+/** Opens the probe's graph on a device and compares what it gives with what it must give. */
+export async function probeDevice<D extends Device>(
+  device: D,
+  open: (model: Uint8Array<ArrayBuffer>) => Promise<Session>,
+): Promise<DeviceReport<D>> {
+  try {
+    const session = await open(probeModel)
+    try {
+      const { y } = await session.run({ x: probeInput }, ['y'])
+      const got = Array.from(y!.data, Number)
+      if (got.every((value, i) => Math.abs(value - probeOutput.data[i]!) <= tolerance)) return { device, usable: true }
+      return { device, usable: false, reason: `wrong numbers: expected [${probeOutput.data}], got [${got}]`, remedy: 'use another device' }
+    } finally {
+      await session.dispose()
+    }
+  } catch (error) {
+    if (!NiceflowError.is(error)) throw error
+    const reason = 'reason' in error ? String(error.reason) : error.message
+    return { device, usable: false, reason, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) }
+  }
+}
 
 function bytesOfHex(hex: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16))

@@ -1,4 +1,6 @@
 export { breaches, importTable, type Rules } from './architecture.ts'
+export { type Browser, type BrowserContext, type BrowserOptions, type ConsoleMessage, openBrowser, type Page } from './browser.ts'
 export { type Import, type Manifest, type Package, readPackages, type SourceFile, sourceFile } from './packages.ts'
+export { type Middleware, type Pages, type PagesOptions, servePages } from './pages.ts'
 export { type ProfiledNode, profiledNodes } from './profile.ts'
 export { swiftShaderEnvironment } from './swiftshader.ts'

@@ -1,0 +1,5 @@
+export { configure, type OnWarning, type WasmPaths, type WebDevice, webDevices } from './builds.ts'
+export { probeDevices } from './devices.ts'
+export { type LoadOptions, loadFlow } from './load.ts'
+export type { OpenOptions, WebResidentSession, WebSession } from './open.ts'
+export { openResidentSession, openSession } from './session.ts'
