@@ -1,4 +1,4 @@
-import { type Signal, signal } from '@preact/signals'
+import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { oneOf, setting } from './address.ts'
 import type { Digit } from './digits.ts'
 import { rasterize, type Stroke } from './draw/strokes.ts'
@@ -24,9 +24,9 @@ export const digits: Signal<readonly Digit[]> = signal([])
 export const strokes: Signal<readonly Stroke[]> = signal([])
 
 /** What the reader drew, as the model takes it; none where nothing is drawn. */
-export function drawing(): Uint8Array | undefined {
-  return strokes.value.length > 0 ? rasterize(strokes.value) : undefined
-}
+export const drawing: ReadonlySignal<Uint8Array | undefined> = computed(() =>
+  strokes.value.length > 0 ? rasterize(strokes.value) : undefined,
+)
 
 /** Where the bundle lies: beside the page, unless its address says another with `?model=`. */
 const modelUrl = (): string => new URL(new URLSearchParams(location.search).get('model') ?? 'models/mnist-nice/', location.href).href

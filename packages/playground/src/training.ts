@@ -1,5 +1,5 @@
 import { type ReadonlySignal, type Signal, signal } from '@preact/signals'
-import { stepsAtOnce } from './parts/loss-curve.tsx'
+import type { Loss } from './parts/loss-curve.tsx'
 import { told } from './state.ts'
 import type { DeviceChoice } from './worker/flow-methods.ts'
 import { connect, type Remote } from './worker/rpc.ts'
@@ -9,8 +9,7 @@ import type { TrainedPicture, TrainMethods } from './worker/train-methods.ts'
 export type Training = {
   readonly running: ReadonlySignal<boolean>
   readonly step: ReadonlySignal<number>
-  /** The mean of each few steps, nats. */
-  readonly losses: ReadonlySignal<readonly number[]>
+  readonly losses: ReadonlySignal<readonly Loss[]>
   /** Of a step, as the last few took. */
   readonly milliseconds: ReadonlySignal<number | undefined>
   readonly parameters: ReadonlySignal<number | undefined>
@@ -23,22 +22,26 @@ export type Training = {
   reset(): void
 }
 
+/** Steps between two looks at the flow. */
+const stepsAtOnce = 20
 const side = 70
 const samples = 1500
-/** By then the learning rate is a hundredth, and nothing moves that one could see. */
-const lastStep = 6000
 
 const deviceNames: Readonly<Record<string, string>> = { wasm: 'on WebAssembly', webgpu: 'on WebGPU' }
 
 export function trainingSession(): Training {
-  const [running, step, losses] = [signal(false), signal(0), signal<readonly number[]>([])]
+  const [running, step, losses] = [signal(false), signal(0), signal<readonly Loss[]>([])]
   const [milliseconds, parameters, where] = [signal<number>(), signal<number>(), signal<string>()]
   const picture: Signal<(TrainedPicture & { readonly side: number }) | undefined> = signal(undefined)
   const failure: Training['failure'] = signal(undefined)
   let worker: Remote<TrainMethods> | undefined
-  // A training that was reset may still have an answer under way: it is not for the next one.
+  // What was paused or reset may still have an answer under way, which is not for what goes on then.
   let current = {}
   let started = false
+  const stop = (): void => {
+    current = {}
+    running.value = false
+  }
 
   const open = (): Remote<TrainMethods> => {
     const thread = new Worker(new URL('./worker/train-worker.ts', import.meta.url), { type: 'module' })
@@ -53,49 +56,47 @@ export function trainingSession(): Training {
     return remote
   }
 
-  const loop = async (points: Float32Array, seed: number, device: DeviceChoice): Promise<void> => {
-    const mine = current
-    const stale = (): boolean => mine !== current || !running.value
+  const loop = async (mine: object, points: Float32Array, seed: number, device: DeviceChoice): Promise<void> => {
     worker ??= open()
     if (!started) {
       const { value } = await worker.call('start', { points, seed, device })
-      if (stale()) return
+      if (mine !== current) return
       started = true
       parameters.value = value.parameters
       where.value = deviceNames[value.device]
     }
-    while (!stale() && step.value < lastStep) {
+    while (mine === current) {
       await visible()
-      const advanced = await worker.call('advance', { steps: stepsAtOnce })
+      const { value: reached, milliseconds: time } = await worker.call('advance', { steps: stepsAtOnce })
       if (mine !== current) return
-      const { logLikelihood } = advanced.value
-      step.value = advanced.value.step
-      milliseconds.value = advanced.milliseconds / stepsAtOnce
-      losses.value = [...losses.value, -logLikelihood.reduce((sum, nats) => sum + nats, 0) / stepsAtOnce]
+      if (!reached) break
+      milliseconds.value = time / (reached.step - step.value)
+      step.value = reached.step
+      losses.value = [...losses.value, { step: reached.step, nats: -reached.logLikelihood }]
       const { value } = await worker.call('picture', { side, samples })
       if (mine !== current) return
       picture.value = { ...value, side }
     }
-    running.value = false
+    stop()
   }
 
   return {
     ...{ running, step, losses, milliseconds, parameters, where, picture, failure },
     run(points, seed, device) {
+      const mine = {}
+      current = mine
       running.value = true
       failure.value = undefined
-      loop(points, seed, device).catch((error: unknown) => {
-        running.value = false
+      loop(mine, points, seed, device).catch((error: unknown) => {
+        if (mine !== current) return
+        stop()
         failure.value = told(error)
       })
     },
-    pause() {
-      running.value = false
-    },
+    pause: stop,
     reset() {
-      current = {}
+      stop()
       started = false
-      running.value = false
       step.value = 0
       losses.value = []
       milliseconds.value = undefined

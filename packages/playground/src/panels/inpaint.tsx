@@ -35,6 +35,7 @@ export function InpaintPanel(): JSX.Element {
   const controller = useRef<AbortController>(new AbortController())
   const { ask, result, failure, busy } = useTask(async (request: InpaintRequest) => {
     controller.current = new AbortController()
+    filling.value = undefined
     const done = await flow().call('inpaint', request, {
       signal: controller.current.signal,
       onProgress: (progress) => {
@@ -137,6 +138,6 @@ export function InpaintPanel(): JSX.Element {
 function status(busy: boolean, done: number, steps: number, milliseconds: number | undefined, fillable: boolean): string {
   if (busy) return `step ${done} of ${steps}`
   if (!fillable) return 'hide a part, not all'
-  if (done === 0 || milliseconds === undefined) return ''
+  if (milliseconds === undefined) return ''
   return `${done} steps in ${took(milliseconds)}`
 }

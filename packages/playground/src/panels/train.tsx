@@ -12,6 +12,7 @@ import { Failure } from '../parts/task.tsx'
 import { device } from '../state.ts'
 import { type Training, trainingSession } from '../training.ts'
 import { type Shape, shapePoints, shapes, spray } from '../worker/shapes.ts'
+import { lastStep } from '../worker/train-methods.ts'
 
 type Source = Shape | 'drawn'
 const sources: readonly Source[] = [...shapes, 'drawn']
@@ -72,7 +73,7 @@ export function TrainPanel(): JSX.Element {
         <button
           type="button"
           class="primary"
-          disabled={!enough}
+          disabled={!enough || training.step.value >= lastStep}
           onClick={() => (running.value ? training.pause() : training.run(points.value, seed.value, device.value))}
         >
           {running.value ? 'Pause' : training.step.value > 0 ? 'Go on' : 'Train'}
@@ -124,9 +125,9 @@ function Progress({ of }: { of: Training }): JSX.Element {
   return (
     <dl class="figures three">
       <Figure term="Loss, nats" detail="0 for uniform points">
-        {last === undefined ? '–' : last.toFixed(3)}
+        {last === undefined ? '–' : last.nats.toFixed(3)}
       </Figure>
-      <Figure term="Step" detail={parameters.value ? `${parameters.value.toLocaleString('en')} parameters` : 'batches of 256'}>
+      <Figure term="Step" detail={parameters.value ? `${parameters.value.toLocaleString('en')} parameters` : 'batches of 200'}>
         {step.value.toLocaleString('en')}
       </Figure>
       <Figure term="A step, ms" detail={where.value ?? 'on WebAssembly'}>

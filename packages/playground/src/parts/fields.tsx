@@ -18,9 +18,10 @@ export function Slider({ label, value, min, max, step, show = String, ends, disa
   const id = useId()
   return (
     <div class="field">
-      <label for={id}>
-        {label} <output for={id}>{show(value.value)}</output>
-      </label>
+      <div class="label">
+        <label for={id}>{label}</label>
+        <output for={id}>{show(value.value)}</output>
+      </div>
       <input
         id={id}
         type="range"

@@ -10,14 +10,14 @@ export type Choice = number | 'drawing'
 
 /** The pixels of a choice; of what was never drawn, the first digit's. */
 export function pixelsOf(choice: Choice): Uint8Array | undefined {
-  const drawn = choice === 'drawing' ? drawing() : undefined
+  const drawn = choice === 'drawing' ? drawing.value : undefined
   return drawn ?? digits.value[choice === 'drawing' ? 0 : choice]?.pixels
 }
 
 /** Radio buttons with faces: arrow keys move among them, as everywhere. */
 export function Picker<T extends Choice | undefined>({ legend, value }: { legend: string; value: Signal<T | Choice> }): JSX.Element {
   const name = useId()
-  const drawn = drawing()
+  const drawn = drawing.value
   const option = (choice: Choice, label: string, pixels: Uint8Array): JSX.Element => (
     <label key={choice}>
       <input

@@ -1,29 +1,15 @@
-import { fillUniform, quantiles, streamKey, type Tensor, tensor, uniform } from '@niceflow/core'
-import type { EngineModel, TrainingRun, TrainingState } from '@niceflow/engine'
-import {
-  adam,
-  type Flow,
-  type FlowConfig,
-  initialize,
-  type Moments,
-  nice,
-  parseFlowConfig,
-  ports,
-  preprocessingGraph,
-  stateArrays,
-} from '@niceflow/flow'
-import { evaluate } from '@niceflow/graph'
+import { fillUniform, quantiles, streamKey, type Tensor, tensor } from '@niceflow/core'
+import { type Fit, type FitOptions, type PartialRecipe, startFit } from '@niceflow/engine'
+import { lastStep } from './train-methods.ts'
 
 /**
  * A flow of a square, small enough to train while one watches: three couplings that give a coordinate a histogram which depends on the other
  * one, some 60,000 parameters.
  */
-export const smallFlow: FlowConfig = parseFlowConfig({
-  dim: 2,
+const flow: PartialRecipe['flow'] = {
   dataRange: [0, 1],
   preprocessing: [{ kind: 'logit', alpha: 0.02 }],
   partition: 'even-odd',
-  start: 'first',
   couplings: 3,
   law: 'histogram',
   bins: 32,
@@ -31,52 +17,38 @@ export const smallFlow: FlowConfig = parseFlowConfig({
   hiddenLayers: 2,
   hiddenDim: 128,
   activation: 'relu',
-  leak: 0.2,
   prior: 'logistic',
-})
-
-const batchSize = 256
-const learningRate = 3e-3
-/** Steps in which the rate halves: it finds the shape at first, and its edges later. */
-const halving = 800
-
-/** The model with the values that its training begins with, the same for the same seed and points. */
-export async function startOf(points: Float32Array, seed: number): Promise<{ readonly model: EngineModel; readonly state: TrainingState }> {
-  const flow = nice(smallFlow)
-  const optimizer = adam({ beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0 })
-  const values = await initialize(flow.parameters, seed, async (steps) => momentsOf(behind(flow, steps, points)))
-  const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, values[name] ?? tensor('float32', dims)]))
-  const constants = Object.fromEntries(Object.entries(values).filter(([name]) => !arrays[name]))
-  return { model: { flow, optimizer, constants }, state: { step: 0, arrays } }
 }
+const batchSize = 200
 
-/** The points behind some steps of the flow's preprocessing, which has no parameters, [n, 2]: so few are quickly interpreted. */
-function behind(flow: Flow, steps: number, points: Float32Array): ArrayLike<number> {
-  const x = tensor('float32', [points.length / 2, 2], points)
-  return steps === 0 ? points : evaluate(preprocessingGraph(flow, steps), { [ports.data]: x }).y!.data
-}
-
-function momentsOf(points: ArrayLike<number>): Moments {
-  const axes = [0, 1].map((d) => Float64Array.from({ length: points.length / 2 }, (_, i) => points[2 * i + d]!))
-  const meanOf = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length
-  const mean = Float64Array.from(axes, meanOf)
-  // Points on one line across have no deviation in one direction: they keep the unit there.
-  const deviation = Float64Array.from(axes, (values, d) => Math.sqrt(meanOf(values.map((value) => (value - mean[d]!) ** 2))) || 1)
-  return { mean, deviation, cells: new Float64Array(0) }
-}
-
-/** The batches and rates of some steps: a batch is drawn afresh, a function of the seed and the step alone. */
-export function runOf(points: Float32Array, seed: number, step: number, steps: number): TrainingRun {
-  const n = points.length / 2
-  const x = new Float32Array(steps * batchSize * 2)
-  for (let k = 0; k < steps; k++) {
-    for (const [row, u] of uniform(streamKey(seed, 'shuffle', step + k), batchSize).entries()) {
-      const at = 2 * Math.floor(u * n)
-      x.set(points.subarray(at, at + 2), 2 * (k * batchSize + row))
-    }
+/** Begins to fit a small flow to points [n, 2]; the same seed and points give the same steps. */
+export function fitPoints(points: Float32Array, seed: number, host: Pick<FitOptions, 'open' | 'makeEngine'>): Promise<Fit> {
+  const count = points.length / 2
+  const epochs = Math.ceil(lastStep / Math.ceil(count / batchSize))
+  const training: PartialRecipe['training'] = {
+    ...{ seed, epochs, batchSize, learningRate: 3e-3, schedule: 'cosine', warmup: 0, epsilon: 1e-8, weightDecay: 0, scaleRate: 1 },
+    ...{ averaging: 0, clip: 0, dropout: 0, imageShift: 0, plainEpochs: 0 },
   }
-  const learningRates = Float64Array.from({ length: steps }, (_, k) => learningRate * 0.5 ** ((step + k) / halving))
-  return { x: tensor('float32', [steps, batchSize, 2], x), learningRates }
+  return startFit({ data: tensor('float32', [count, 2], points), config: { flow, training }, ...host })
+}
+
+/**
+ * Takes some steps of a fit, or a few more: an epoch of few points is a run of its own.
+ * @returns the mean log-likelihood of what it saw, nats, and the steps done so far; none where all are done
+ */
+export async function advance(
+  { progress }: Fit,
+  steps: number,
+  done: number,
+): Promise<{ logLikelihood: number; step: number } | undefined> {
+  let [sum, step] = [0, done]
+  while (step < done + steps) {
+    const { value, done: ended } = await progress.next()
+    if (ended) break
+    sum += value.logLikelihood * (value.step - step)
+    step = value.step
+  }
+  return step > done ? { logLikelihood: sum / (step - done), step } : undefined
 }
 
 /** The middles of a grid's cells, row by row from the top, [side * side, 2]. */
@@ -90,5 +62,5 @@ export function gridPoints(side: number): Tensor<'float32'> {
 export function priorPoints(count: number): Tensor<'float32'> {
   const z = tensor('float32', [count, 2])
   for (let i = 0; i < count; i++) fillUniform(streamKey(0, 'sample', i), z.data, 2 * i, 2 * i + 2)
-  return { ...z, data: z.data.map(quantiles[smallFlow.prior]) }
+  return { ...z, data: z.data.map(quantiles.logistic) }
 }

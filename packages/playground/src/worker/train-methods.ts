@@ -8,10 +8,13 @@ export type TrainMethods = {
     { readonly points: Float32Array; readonly seed: number; readonly device: DeviceChoice },
     { readonly parameters: number; readonly device: string }
   >
-  /** @returns each step's mean log-likelihood before its update, nats */
-  readonly advance: Method<{ readonly steps: number }, { readonly logLikelihood: Float32Array; readonly step: number }>
+  /** @returns the mean log-likelihood of what was seen, nats, and the steps done so far; none where all are done */
+  readonly advance: Method<{ readonly steps: number }, { readonly logLikelihood: number; readonly step: number } | undefined>
   readonly picture: Method<PictureRequest, TrainedPicture>
 }
+
+/** Steps in all: by then the learning rate has fallen to nothing. */
+export const lastStep = 3000
 
 export type PictureRequest = {
   /** Rows and columns of the density's grid. */
