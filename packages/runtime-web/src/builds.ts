@@ -1,6 +1,7 @@
 import { InvalidValueError } from '@niceflow/core'
 import type { Device } from '@niceflow/runtime'
 import type * as Ort from 'onnxruntime-web'
+import { type Gpu, makeGpu } from './gpu.ts'
 
 /** The devices of onnxruntime-web. */
 export type WebDevice = Extract<Device, 'wasm' | 'webgpu'>
@@ -29,6 +30,8 @@ export function configure(options: { readonly wasmPaths: WasmPaths }): void {
 export type Build = {
   readonly ort: typeof Ort
   readonly threads: number
+  /** Of the build for WebGPU. */
+  readonly gpu: Gpu | undefined
   /**
    * Does one thing after another. The native code keeps a stack, mounted weights and the state of a suspended call for the whole module, so
    * that two operations at once would spoil each other, whichever sessions they are of.
@@ -51,10 +54,10 @@ export async function loadBuild(device: WebDevice, threads: number | undefined, 
   if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
     throw new InvalidValueError({ what: 'threads', expected: 'an integer from 1', got: threads })
   }
-  const known = loaded.get(device)
-  const build = await (known ?? load(device, device === 'webgpu' ? 1 : possibleThreads(threads, onWarning)))
-  if (known && device === 'wasm' && threads !== undefined && threads !== build.threads) {
-    onWarning(`threads: ${build.threads} instead of ${threads}: the first session of a page decides`)
+  const possible = device === 'webgpu' ? 1 : possibleThreads(threads, onWarning)
+  const build = await (loaded.get(device) ?? load(device, possible))
+  if (threads !== undefined && device === 'wasm' && possible !== build.threads) {
+    onWarning(`threads: ${build.threads} instead of ${possible}: the first session of a page decides`)
   }
   return build
 }
@@ -68,7 +71,7 @@ function load(device: WebDevice, threads: number): Promise<Build> {
     const path = typeof wasmPaths === 'object' ? wasmPaths[device] : undefined
     if (typeof wasmPaths === 'string') env.wasm.wasmPaths = wasmPaths
     else if (path !== undefined) env.wasm.wasmPaths = { wasm: path }
-    return { ort, threads, enqueue: queue() }
+    return { ort, threads, gpu: device === 'webgpu' ? makeGpu(ort) : undefined, enqueue: queue() }
   })
   loaded.set(device, build)
   build.catch(() => loaded.delete(device))

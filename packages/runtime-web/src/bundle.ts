@@ -56,11 +56,10 @@ type Place = {
  */
 export async function fetchBundle(
   url: string | URL,
-  { dtype, cache = true, signal, progress_callback, onWarning = () => undefined, ...options }: BundleOptions = {},
+  { dtype, cache = true, signal, progress_callback, onWarning = () => undefined, fetch = globalThis.fetch, ...options }: BundleOptions = {},
 ): Promise<Bundle> {
   signal?.throwIfAborted()
   const verify = (options.verify ?? true) && canVerify(onWarning)
-  const fetch: typeof globalThis.fetch = options.fetch ?? ((...words) => globalThis.fetch(...words))
   const place: Place = { folder: folderOf(url), store: await openStore(cache, onWarning), verify, fetch, signal }
   const sound = new Map<string, Uint8Array<ArrayBuffer>>()
   const filesOf = (json: string): Promise<Bundle> => fetchFiles(json, place, sound, dtype, progress_callback)
