@@ -51,10 +51,10 @@ export async function loadBuild(device: WebDevice, threads: number | undefined, 
   if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
     throw new InvalidValueError({ what: 'threads', expected: 'an integer from 1', got: threads })
   }
-  const known = loaded.get(device)
-  const build = await (known ?? load(device, device === 'webgpu' ? 1 : possibleThreads(threads, onWarning)))
-  if (known && device === 'wasm' && threads !== undefined && threads !== build.threads) {
-    onWarning(`threads: ${build.threads} instead of ${threads}: the first session of a page decides`)
+  const possible = device === 'webgpu' ? 1 : possibleThreads(threads, onWarning)
+  const build = await (loaded.get(device) ?? load(device, possible))
+  if (threads !== undefined && device === 'wasm' && possible !== build.threads) {
+    onWarning(`threads: ${build.threads} instead of ${possible}: the first session of a page decides`)
   }
   return build
 }

@@ -35,3 +35,16 @@ test('both devices are found usable by their numbers', async () => {
     { device: 'webgpu', usable: true },
   ])
 })
+
+test('the first session of a page decides on threads, which is told', async () => {
+  const page = await site.page()
+  const warnings = await page.evaluate(async () => {
+    const warnings: string[] = []
+    for (const threads of [1, 2]) {
+      const onWarning = (warning: string) => warnings.push(`${threads}: ${warning}`)
+      await (await niceflow.openSession(niceflow.probeModel, { device: 'wasm', threads, onWarning })).dispose()
+    }
+    return warnings
+  })
+  expect(warnings).toEqual(['2: threads: 1 instead of 2: the first session of a page decides'])
+})

@@ -18,7 +18,7 @@ const usualName = 'niceflow'
  */
 export async function openStore(cache: boolean | string, onWarning: OnWarning): Promise<Store> {
   if (cache === false) return none
-  if (!('caches' in globalThis)) {
+  if (globalThis.caches === undefined) {
     onWarning('nothing is cached: the page has no Cache API, which takes HTTPS')
     return none
   }
