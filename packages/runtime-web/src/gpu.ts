@@ -60,7 +60,7 @@ const grace = 50
 
 function watch(device: GPUDevice): Watched {
   let lost: GPUDeviceLostInfo | undefined
-  // A race with `device.lost` would hold on to what every run ever gave.
+  // A race with `device.lost` itself would leave a reaction there for every run there ever was.
   const waiting = new Set<() => void>()
   device.lost.then((info) => {
     lost = info
