@@ -121,6 +121,10 @@ describe('in one page', () => {
     await settled(page)
     expect(await figure('Score', 'Log-likelihood')).toBeLessThan(seven)
     await panel('Score').getByText('An outlier').waitFor()
+    await panel('Score').getByRole('button', { name: 'Clear' }).click()
+    await settled(page)
+    // Nothing drawn has no score.
+    expect(await figure('Score', 'Log-likelihood')).toBeNaN()
   })
 
   test('inpainting fills what is hidden, and keeps what is observed', async () => {

@@ -21,8 +21,9 @@ export function ScorePanel(): JSX.Element {
     const pixels = pixelsOf(choice.value)
     if (facts() && pixels) ask(pixels)
   })
-  const pixels = pixelsOf(choice.value) ?? new Uint8Array(side * side)
-  const score = result.value?.value
+  const given = pixelsOf(choice.value)
+  const pixels = given ?? new Uint8Array(side * side)
+  const score = given && result.value?.value
 
   const draw: Draw = (context, { paper, ink }) => {
     context.fillStyle = css(paper)
@@ -100,7 +101,7 @@ export function ScorePanel(): JSX.Element {
             </figcaption>
           </figure>
         </div>
-        <p class="note">{result.value && `Scored in ${took(result.value.milliseconds)}`}</p>
+        <p class="note">{score && result.value && `Scored in ${took(result.value.milliseconds)}`}</p>
         <Failure of={failure} />
       </div>
     </div>

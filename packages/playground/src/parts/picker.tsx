@@ -8,10 +8,9 @@ import { Digit } from './picture.tsx'
 /** Which image is meant: a test digit by its place, or what the reader drew. */
 export type Choice = number | 'drawing'
 
-/** The pixels of a choice; of what was never drawn, the first digit's. */
+/** The pixels of a choice; none of what was not drawn, and of digits that are not loaded yet. */
 export function pixelsOf(choice: Choice): Uint8Array | undefined {
-  const drawn = choice === 'drawing' ? drawing.value : undefined
-  return drawn ?? digits.value[choice === 'drawing' ? 0 : choice]?.pixels
+  return choice === 'drawing' ? drawing.value : digits.value[choice]?.pixels
 }
 
 /** Radio buttons with faces: arrow keys move among them, as everywhere. */
