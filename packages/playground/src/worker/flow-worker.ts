@@ -1,8 +1,8 @@
 import { cellWidth, distributions, exampleScores, judgeBy, NiceflowError, tensor } from '@niceflow/core'
 import { codeSizes } from '@niceflow/formats'
-import { byImportance, type Flow, latentScales, likelihoodShares } from '@niceflow/runtime'
-import { loadFlow } from '@niceflow/runtime-web'
-import type { FlowMethods, LoadProgress, PixelScore, Scored } from './flow-methods.ts'
+import { byImportance, type Flow, latentScales, likelihoodShares, probeModel } from '@niceflow/runtime'
+import { loadFlow, openSession } from '@niceflow/runtime-web'
+import type { DeviceChoice, FlowMethods, LoadProgress, PixelScore, Scored } from './flow-methods.ts'
 import { breathe, serve } from './rpc.ts'
 import { threadsHere } from './threads.ts'
 
@@ -15,6 +15,13 @@ function flow(): Flow {
   throw new NiceflowError('no model is loaded', { remedy: 'load it again' })
 }
 
+/** Has the runtime fetched and compiled while the weights are on their way, so that less is left to do when their last byte is there. */
+async function warm(device: DeviceChoice): Promise<void> {
+  // What fails here fails again where it is told.
+  const session = await openSession(probeModel, { device }).catch(() => undefined)
+  await session?.dispose()
+}
+
 /** Steps in one run of the inpainter: a picture is shown after each. */
 const chunk = 4
 
@@ -22,6 +29,7 @@ serve<FlowMethods>(self, {
   async load({ url, device }, { signal, tell }) {
     await held?.dispose()
     held = undefined
+    void warm(device)
     const seen = new Map<string, { loaded: number; total: number }>()
     const sum = (of: 'loaded' | 'total'): number => [...seen.values()].reduce((all, file) => all + file[of], 0)
     const progress = (): LoadProgress => ({ kind: 'bytes', loaded: sum('loaded'), total: sum('total') })
