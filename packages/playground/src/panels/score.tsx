@@ -98,6 +98,10 @@ export function ScorePanel(): JSX.Element {
             </div>
             <figcaption>
               Where the bits go{score && `, ${(score.bitsPerDim * side * side).toFixed(0)} in all`}: full colour is {mostBits} a pixel.
+              {/* Couplings that scale have log-determinants, which are of no single pixel. */}
+              {score &&
+                Math.abs(score.restBits) > 1 &&
+                ` ${score.restBits.toFixed(0)} of them are in no pixel: this model's couplings scale.`}
             </figcaption>
           </figure>
         </div>

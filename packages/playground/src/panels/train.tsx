@@ -46,6 +46,7 @@ export function TrainPanel(): JSX.Element {
     training.reset()
   })
   const { running, picture, failure } = training
+  const done = training.step.value >= lastStep
   const enough = points.value.length / 2 >= fewest
 
   const density: Draw = (context, { paper, accent, ink }) => {
@@ -73,7 +74,7 @@ export function TrainPanel(): JSX.Element {
         <button
           type="button"
           class="primary"
-          disabled={!enough || training.step.value >= lastStep}
+          disabled={!enough || done}
           onClick={() => (running.value ? training.pause() : training.run(points.value, seed.value, device.value))}
         >
           {running.value ? 'Pause' : training.step.value > 0 ? 'Go on' : 'Train'}
@@ -81,7 +82,7 @@ export function TrainPanel(): JSX.Element {
         <button type="button" disabled={training.step.value === 0} onClick={() => training.reset()}>
           Reset
         </button>
-        <span class="note">{!enough && `draw at least ${fewest} points`}</span>
+        <span class="note">{!enough ? `draw at least ${fewest} points` : done && 'done: reset to train anew'}</span>
       </div>
       <Failure of={failure} />
       <div class="pair">
