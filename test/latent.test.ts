@@ -1,12 +1,15 @@
 import { join } from 'node:path'
 import { distributions, rows } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
-import { byImportance, interpolationKinds, latentScales } from '@niceflow/runtime'
+import { byImportance, interpolationKinds, latentScales, likelihoodShares } from '@niceflow/runtime'
 import { loadFlow } from '@niceflow/runtime-node'
 import { latentIndependence, readLogScale } from '@niceflow/trainer'
 import { expect, test } from 'vitest'
 
 /** Latent paths and sweeps of the released bundles, whose latents are those of real digits. */
+
+/** Sums of 784 shares in float32 against float64, some thousands of nats: the bound of `verify` for one image. */
+const shareTolerance = 5e-2
 
 const apart = (a: Float32Array, b: Float32Array): number => a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0)
 
@@ -38,6 +41,13 @@ test.each([
       const { x } = await flow.traverse({ from: rows(images, 0, 1), dimensions: [dimension], probabilities: [0.01, own] })
       expect(apart(x.data.subarray(dim), ends.subarray(0, dim))).toBeLessThan(tolerance)
       expect(apart(x.data.subarray(0, dim), ends.subarray(0, dim))).toBeGreaterThan(tolerance)
+    }
+
+    // Pixels share out the likelihood where couplings add; where they scale, their log-determinants are the greater part of it.
+    const encoding = await flow.encode(rows(images, 0, 4))
+    for (const [i, rest] of likelihoodShares(encoding, flow.manifest.model).rest.entries()) {
+      if (name === 'mnist-nice') expect(Math.abs(rest)).toBeLessThan(shareTolerance)
+      else expect(rest).toBeGreaterThan(encoding.logLikelihood[i]! / 2)
     }
 
     // Held-out latents are nearer to the prior where couplings have a histogram for each pixel than where they only shift.

@@ -1,5 +1,4 @@
-import { type Tensor, tensor } from '@niceflow/core'
-import { batches } from '@niceflow/data'
+import { batches, type Tensor, tensor } from '@niceflow/core'
 import type { Engine, EngineModel, TrainingState } from '@niceflow/engine'
 import { dropoutDraws } from '@niceflow/flow'
 import { type EngineReport, engineProcess, type Recipe, startRun, type TrainingData, train } from '@niceflow/trainer'

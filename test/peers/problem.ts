@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Tensor, tensor } from '@niceflow/core'
-import { dequantize, loadDataset } from '@niceflow/data'
+import { dequantize, type Tensor, tensor } from '@niceflow/core'
+import { loadDataset } from '@niceflow/data'
 import { readSafetensors, writeSafetensors } from '@niceflow/formats'
 import { presets, type Recipe, resolveRecipe, startRun } from '@niceflow/trainer'
 

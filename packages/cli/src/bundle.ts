@@ -1,5 +1,5 @@
-import { type Manifest, type StorageType, type Tensor, tensor } from '@niceflow/core'
-import { type Dataset, dequantize, findEntry, loadDataset, type SplitName } from '@niceflow/data'
+import { dequantize, type Manifest, type StorageType, type Tensor, tensor } from '@niceflow/core'
+import { type Dataset, findEntry, loadDataset, type SplitName } from '@niceflow/data'
 import { writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
 import { type Device, type Flow, filesOf } from '@niceflow/runtime'

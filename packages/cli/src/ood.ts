@@ -5,12 +5,13 @@ import {
   judgeBy,
   rows,
   type ScoreName,
+  type Selection,
   scalesOf,
   scoreNames,
   type Tensor,
   tensor,
 } from '@niceflow/core'
-import { findEntry, hardImages, hardSets, loadDataset, type Selection } from '@niceflow/data'
+import { findEntry, hardImages, hardSets, loadDataset } from '@niceflow/data'
 import type { Flow } from '@niceflow/runtime'
 import { type Detection, detection, type ScoreOptions, scoreSelection, selectFor, selectionSizes } from '@niceflow/trainer'
 import { readExamples } from './examples.ts'

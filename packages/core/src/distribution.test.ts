@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { distributions, logNormalTail, normalDistribution, normalScores } from './distribution.ts'
+import { distributions, logDensities, logNormalTail, normalDistribution, normalScores } from './distribution.ts'
 import { quantiles } from './quantile.ts'
 
 /** Of a probability: a few units in the last place. */
@@ -15,6 +15,23 @@ describe.each(Object.entries(distributions))('%s distribution', (name, distribut
 
   it('has its ends at 0 and 1', () => {
     expect([-1000, 0, 1000].map(distribution)).toEqual([0, 0.5, 1])
+  })
+})
+
+/** Of a central difference over 2e-4: its own error, a sixth of the third derivative times 1e-8, and rounding's. */
+const differenceTolerance = 1e-8
+
+describe.each(Object.entries(logDensities))('%s log-density', (name, logDensity) => {
+  it('is the log of the derivative of the distribution function', () => {
+    const distribution = distributions[name as keyof typeof distributions]
+    for (let z = -5; z <= 5; z += 0.25) {
+      const slope = (distribution(z + 1e-4) - distribution(z - 1e-4)) / 2e-4
+      expect(Math.abs(Math.exp(logDensity(z)) - slope)).toBeLessThan(differenceTolerance)
+    }
+  })
+
+  it('is a number however far out', () => {
+    expect([-800, 800].map(logDensity).every(Number.isFinite)).toBe(true)
   })
 })
 

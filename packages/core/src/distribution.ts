@@ -1,7 +1,7 @@
 import type { ModelFacts } from './manifest.ts'
 import { normalTailQuantile } from './quantile.ts'
 
-/** Distribution functions: the inverses of the priors' quantile functions, and the way from either prior to a standard normal and back. */
+/** Distribution functions: the inverses of the priors' quantile functions; densities; and the way from either prior to a standard normal and back. */
 
 /** The standard logistic distribution function 1 / (1 + exp(-z)). */
 export function logisticDistribution(z: number): number {
@@ -42,6 +42,12 @@ export function normalDistribution(z: number): number {
 export const distributions: Readonly<Record<ModelFacts['prior'], (z: number) => number>> = {
   logistic: logisticDistribution,
   gaussian: normalDistribution,
+}
+
+/** The priors by name, as the logs of their densities, nats: -|z| - 2 ln(1 + exp(-|z|)), which does not overflow, and -(z^2 + ln 2 pi) / 2. */
+export const logDensities: Readonly<Record<ModelFacts['prior'], (z: number) => number>> = {
+  logistic: (z) => -Math.abs(z) - 2 * Math.log1p(Math.exp(-Math.abs(z))),
+  gaussian: (z) => -(z * z + Math.log(2 * Math.PI)) / 2,
 }
 
 /** A latent value as the standard normal value of the same probability, and back. Both ways are odd and increasing. */

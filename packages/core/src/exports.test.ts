@@ -1,17 +1,19 @@
 import { expect, it } from 'vitest'
 import * as core from './index.ts'
 
-it('exports tensors, random numbers, likelihoods, the manifest and the base errors', () => {
+it('exports tensors, random numbers, batches, likelihoods, the manifest and the base errors', () => {
   expect(Object.keys(core).sort()).toMatchInlineSnapshot(`
     [
       "InvalidManifestError",
       "InvalidValueError",
       "NiceflowError",
       "arrayTypes",
+      "batches",
       "bitsPerDim",
       "block",
       "calibrate",
       "cellWidth",
+      "dequantize",
       "dequantizeRow",
       "distributions",
       "exampleScores",
@@ -22,6 +24,7 @@ it('exports tensors, random numbers, likelihoods, the manifest and the base erro
       "kolmogorovCritical",
       "kolmogorovDistance",
       "kolmogorovMean",
+      "logDensities",
       "logNormalTail",
       "logisticDistribution",
       "logisticQuantile",

@@ -1,13 +1,11 @@
 import { expect, it } from 'vitest'
 import * as data from './index.ts'
 
-it('exports the catalogue, hard sets, loading, splits and batches', () => {
+it('exports the catalogue, hard sets, loading, and splits', () => {
   expect(Object.keys(data).sort()).toEqual([
     'DatasetFileError',
-    'batches',
     'catalogue',
     'catalogueEntry',
-    'dequantize',
     'describeDatasets',
     'findEntry',
     'hardImages',

@@ -1,6 +1,4 @@
-export * from './batches.ts'
 export * from './catalogue.ts'
 export { type HardSet, hardImages, hardSets } from './hard/sets.ts'
-export type { ImageShift } from './image-shift.ts'
 export * from './load.ts'
 export * from './split.ts'

@@ -1,10 +1,4 @@
-import { InvalidValueError, permutation, streamKey, type Tensor } from '@niceflow/core'
-
-/** Examples, one a row: [n, dim]; 8-bit pixels, or floats on the model's data range. */
-export type Examples = Tensor<'uint8' | 'float32'>
-
-/** Rows in use of an array of examples. An example's index in that array is what its random draws are keyed on. */
-export type Selection = { readonly examples: Examples; readonly indices: Uint32Array }
+import { type Examples, InvalidValueError, permutation, type Selection, streamKey } from '@niceflow/core'
 
 export const splitNames = ['train', 'validation', 'test'] as const
 export type SplitName = (typeof splitNames)[number]

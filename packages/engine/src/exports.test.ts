@@ -4,10 +4,30 @@ import * as api from './index.ts'
 it('exports these names and no others', () => {
   expect(Object.keys(api).sort()).toMatchInlineSnapshot(`
     [
+      "DivergedError",
+      "assertTrainingData",
+      "dataFacts",
+      "dataWarnings",
+      "defaultPreset",
+      "encodeTrained",
+      "imageShiftOf",
+      "learningRateAt",
+      "logScaleOf",
+      "modelFacts",
       "onnxRuntimeEngine",
+      "openTrained",
+      "optimizerOf",
+      "parseTrainingConfig",
+      "presets",
       "residentEngine",
+      "resolveRecipe",
+      "startFit",
+      "startFrom",
+      "startModel",
+      "stepsOfEpoch",
       "tfjsEngine",
       "tfjsKernels",
+      "trainEpoch",
     ]
   `)
 })

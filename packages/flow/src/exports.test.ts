@@ -9,6 +9,7 @@ it('exports these names and no others', () => {
       "averaged",
       "clipped",
       "decoderGraph",
+      "decodingGraph",
       "dropoutDraws",
       "encoderGraph",
       "evaluationGraph",

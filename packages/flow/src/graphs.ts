@@ -49,6 +49,14 @@ export function evaluationGraph(flow: Flow): Graph {
   return scoring('evaluation', flow, (g) => inputs(g, flow.parameters), false)
 }
 
+/** Decoding while training: z and every parameter -> x [batch, dim]. */
+export function decodingGraph(flow: Flow): Graph {
+  const g = buildGraph('decoding')
+  const z = rows(g, ports.latent, flow)
+  g.output(ports.data, flow.inverse(g, z, inputs(g, flow.parameters)))
+  return g.build()
+}
+
 /** The data behind the first `steps` preprocessing steps: x and their parameters -> y [batch, dim]. */
 export function preprocessingGraph(flow: Flow, steps: number): Graph {
   const g = buildGraph('preprocessing')

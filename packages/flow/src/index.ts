@@ -1,6 +1,6 @@
 export * from './config.ts'
 export { dropoutDraws } from './dropout.ts'
-export { decoderGraph, encoderGraph, evaluationGraph, graphMetadata, ports, preprocessingGraph } from './graphs.ts'
+export { decoderGraph, decodingGraph, encoderGraph, evaluationGraph, graphMetadata, ports, preprocessingGraph } from './graphs.ts'
 export * from './inpainting.ts'
 export * from './nice.ts'
 export * from './optimizer.ts'

@@ -1,6 +1,8 @@
 import { streamKey, uniform } from '@niceflow/core'
+import { evaluate } from '@niceflow/graph'
 import { describe, expect, it } from 'vitest'
 import type { FlowConfig } from './config.ts'
+import { decodingGraph } from './graphs.ts'
 import { drawnParameters, float64Flow, small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
 import { logScale } from './scaling.ts'
@@ -49,6 +51,13 @@ describe.each(configs)('NICE, %s', (_, config) => {
 
   it('inverts: f^-1(f(x)) = x', () => {
     expect(largest(flow.inverse(flow.forward(x).z), x)).toBeLessThan(exact)
+  })
+
+  it('decodes with its weights as inputs as with them inside', () => {
+    const parameters = drawnParameters(config)
+    const { z } = flow.forward(x)
+    const fed = evaluate(decodingGraph(nice(config)), { z: { dims: [1, config.dim], data: z }, ...parameters }).x!.data
+    expect(largest(Float64Array.from(fed), flow.inverse(z))).toBe(0)
   })
 
   it('has the log-determinant of its numerical Jacobian', () => {

@@ -11,10 +11,14 @@ export const webDevices: readonly WebDevice[] = ['wasm', 'webgpu']
 export type OnWarning = (warning: string) => void
 
 /**
- * Where onnxruntime-web's binaries lie: the address of a folder with all of its `.wasm` and `.mjs` files, or of the `.wasm` file for each device:
- * `ort-wasm-simd-threaded.wasm` and `ort-wasm-simd-threaded.asyncify.wasm`.
+ * Where onnxruntime-web's binaries lie: the address of a folder with all of its `.wasm` and `.mjs` files, or, for each device, of its `.wasm` file
+ * or of both: `ort-wasm-simd-threaded.wasm` and `.mjs` for wasm, `ort-wasm-simd-threaded.asyncify.wasm` and `.mjs` for webgpu.
+ *
+ * Threads start as workers that load the `.mjs` file. Without its address they load the script that onnxruntime-web was bundled into, and all
+ * that this imports, which may be the page's own code: it waits then for threads that never come.
  */
-export type WasmPaths = string | { readonly [D in WebDevice]?: string | URL }
+export type WasmPaths = string | { readonly [D in WebDevice]?: WasmFiles }
+export type WasmFiles = string | URL | { readonly wasm: string | URL; readonly mjs: string | URL }
 
 let wasmPaths: WasmPaths | undefined
 
@@ -68,9 +72,9 @@ function load(device: WebDevice, threads: number): Promise<Build> {
     env.wasm.numThreads = threads
     // Every error is thrown: the log would say it twice.
     env.logLevel = 'fatal'
-    const path = typeof wasmPaths === 'object' ? wasmPaths[device] : undefined
+    const files = typeof wasmPaths === 'object' ? wasmPaths[device] : undefined
     if (typeof wasmPaths === 'string') env.wasm.wasmPaths = wasmPaths
-    else if (path !== undefined) env.wasm.wasmPaths = { wasm: path }
+    else if (files !== undefined) env.wasm.wasmPaths = typeof files === 'object' && 'mjs' in files ? files : { wasm: files }
     return { ort, threads, gpu: device === 'webgpu' ? makeGpu(ort) : undefined, enqueue: queue() }
   })
   loaded.set(device, build)

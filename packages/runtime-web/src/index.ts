@@ -1,4 +1,4 @@
-export { configure, type OnWarning, type WasmPaths, type WebDevice, webDevices } from './builds.ts'
+export { configure, type OnWarning, type WasmFiles, type WasmPaths, type WebDevice, webDevices } from './builds.ts'
 export { probeDevices } from './devices.ts'
 export { type LoadOptions, loadFlow } from './load.ts'
 export type { OpenOptions, WebResidentSession, WebSession } from './open.ts'

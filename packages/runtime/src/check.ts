@@ -1,4 +1,4 @@
-import { InvalidValueError } from '@niceflow/core'
+import { InvalidValueError, type ModelFacts, NiceflowError } from '@niceflow/core'
 
 /** @throws InvalidValueError unless `value` is an integer from `low` up that a double holds exactly */
 export function assertInteger(what: string, value: number, low: number): void {
@@ -15,4 +15,12 @@ export function assertDimensions(what: string, dimensions: readonly number[], di
 export function assertTemperature(temperature: number): void {
   if (temperature >= 0 && temperature < Number.POSITIVE_INFINITY) return
   throw new InvalidValueError({ what: 'temperature', expected: 'a finite number from 0', got: temperature })
+}
+
+/** @throws NiceflowError for a model that does not say its s */
+export function logScaleOf({ logScale }: Pick<ModelFacts, 'logScale'>): readonly number[] {
+  if (logScale) return logScale
+  throw new NiceflowError("the model's facts: expected logScale, got none", {
+    remedy: 'export the bundle again, with this version of niceflow',
+  })
 }

@@ -21,6 +21,7 @@ test('the public surface is this and no more', () => {
     'interpolationKinds',
     'latentReach',
     'latentScales',
+    'likelihoodShares',
     'makeMasks',
     'maskNames',
     'probeDevice',

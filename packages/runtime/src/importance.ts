@@ -1,5 +1,5 @@
-import { type ModelFacts, NiceflowError, quantiles } from '@niceflow/core'
-import { assertInteger } from './check.ts'
+import { type ModelFacts, quantiles } from '@niceflow/core'
+import { assertInteger, logScaleOf } from './check.ts'
 import { priorRows } from './examples.ts'
 import { defaultMaxBatch, type Flow } from './flow.ts'
 
@@ -9,13 +9,8 @@ import { defaultMaxBatch, type Flow } from './flow.ts'
  * @throws NiceflowError for a model that does not say its s
  * @see Dinh et al. 2014, section 3.3
  */
-export function latentScales({ logScale }: Pick<ModelFacts, 'logScale'>): Float64Array {
-  if (!logScale) {
-    throw new NiceflowError("the model's facts: expected logScale, got none", {
-      remedy: 'export the bundle again, with this version of niceflow',
-    })
-  }
-  return Float64Array.from(logScale, (s) => Math.exp(-s))
+export function latentScales(model: Pick<ModelFacts, 'logScale'>): Float64Array {
+  return Float64Array.from(logScaleOf(model), (s) => Math.exp(-s))
 }
 
 /** Dimensions that are moved at once: two rows each make a batch, and no more are in memory. */

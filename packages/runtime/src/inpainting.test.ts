@@ -175,6 +175,14 @@ describe('an ascent tells how it stands, and can be stopped', () => {
     expect(found.x).toEqual(through.x)
     expect((await stopped(0)).found.done).toBe(0)
   })
+
+  test('and waits for what hears of it, so that a message between two runs can end it', async () => {
+    const controller = new AbortController()
+    setTimeout(() => controller.abort())
+    const onProgress = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
+    const options = { method: 'paper', steps: 40, chunk: 10, signal: controller.signal, onProgress } as const
+    expect((await tinyFlow().flow.inpaint(pixels, mask, options)).done).toBe(0)
+  })
 })
 
 describe('bad input is refused in one line', () => {

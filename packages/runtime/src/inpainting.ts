@@ -17,7 +17,8 @@ export type InpaintOptions = {
   readonly chunk?: number
   /** Ends the ascent after the run that is going on; what it reached is returned. */
   readonly signal?: { readonly aborted: boolean }
-  readonly onProgress?: (progress: InpaintProgress) => void
+  /** Where it returns a promise, that is waited for: a worker can hear messages meanwhile, and so be told to end. */
+  readonly onProgress?: (progress: InpaintProgress) => void | Promise<void>
 }
 
 export type InpaintProgress = {
@@ -82,7 +83,7 @@ export async function ascend(ascent: Ascent, options: InpaintOptions): Promise<P
   const trace = new Float64Array(steps)
   const cut = Math.max(1, Math.min(maxBatch, Math.floor(noiseNumbers / (chunk * dim))))
   let done = 0
-  onProgress?.({ done, steps, logLikelihood: Number.NaN, x })
+  await onProgress?.({ done, steps, logLikelihood: Number.NaN, x })
   while (done < steps && !signal?.aborted) {
     const length = Math.min(chunk, steps - done)
     for (let first = 0; first < count; first += cut) {
@@ -94,7 +95,7 @@ export async function ascend(ascent: Ascent, options: InpaintOptions): Promise<P
     }
     done += length
     assertNumbers(x, dim, name, done)
-    onProgress?.({ done, steps, logLikelihood: trace[done - 1]!, x })
+    await onProgress?.({ done, steps, logLikelihood: trace[done - 1]!, x })
   }
   if (!method.projected) project(x, mask, model.dataRange)
   const logLikelihood = await score(x)

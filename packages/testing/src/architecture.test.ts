@@ -180,6 +180,10 @@ test('what runs in browsers knows no Node; what does not may', () => {
     "formats: src/index.ts refers to Node's types",
   ])
   expect(found(make('data', { 'src/index.ts': `import 'node:fs'` }, {}, ['node']))).toEqual([])
+  // Settings of tools and scripts run where the package is developed.
+  const tools = { 'vite.config.ts': `import 'node:fs'`, 'scripts/make.ts': `import 'node:fs'` }
+  expect(found(make('formats', tools))).toEqual([])
+  expect(found(make('formats', { 'src/vite.config.ts': `import 'node:fs'` }))).toEqual(['formats: src/vite.config.ts imports node:fs'])
 })
 
 test('one file alone speaks protobuf', () => {

@@ -1,5 +1,5 @@
 import { isBuiltin } from 'node:module'
-import { fileOf, isTest, type Manifest, type Package, packageOf, type SourceFile, type Versions } from './packages.ts'
+import { fileOf, isTest, isTool, type Manifest, type Package, packageOf, type SourceFile, type Versions } from './packages.ts'
 
 export type Rules = {
   /** DESIGN.md's table of layers, in its words: package(s) -> what they may import, as "-", a list, or "all but" a list. */
@@ -135,7 +135,7 @@ const laws: readonly ((place: Place) => string[])[] = [
   function knowsNoNode({ one: { folder, manifest, build, files }, rules }) {
     if (!list(rules.withoutNode).includes(folder)) return []
     const modules = files
-      .filter(isSource)
+      .filter((file) => isSource(file) && !isTool(file))
       .flatMap(({ path, imports }) =>
         imports.filter(({ specifier }) => isBuiltin(specifier)).map(({ specifier }) => `${path} imports ${specifier}`),
       )

@@ -111,6 +111,11 @@ export function fileOf(from: string, specifier: string): string | null {
   return specifier.startsWith('.') ? normalize(join(dirname(from), specifier)).replaceAll('\\', '/') : null
 }
 
+/** Settings of tools, and scripts that make what is committed: they run where the package is developed, never where it is used. */
+export function isTool({ path }: SourceFile): boolean {
+  return /^([\w-]+\.config\.ts|scripts\/.*)$/.test(path)
+}
+
 /** Tests, benchmarks and what serves them: nothing that is published. */
 export function isTest({ path }: SourceFile): boolean {
   return /\.(test|test-d|test-data|fixture|bench)\.tsx?$/.test(path)

@@ -2,6 +2,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fillUniform, streamKey, type Tensor, tensor } from '@niceflow/core'
+import { presets } from '@niceflow/engine'
 import { decoderGraph, encoderGraph, ports } from '@niceflow/flow'
 import { type Graph, matrixFlops } from '@niceflow/graph'
 import type { Session } from '@niceflow/runtime'
@@ -12,7 +13,6 @@ import { untrained } from './benchmark-training.ts'
 import { writeBundle } from './bundle.ts'
 import type { EngineOptions } from './engine-calls.ts'
 import { remove } from './files.ts'
-import { presets } from './presets.ts'
 
 export type ScoringFigure = Figure & { readonly msPerBatch: number }
 

@@ -1,10 +1,10 @@
 import { fillUniform, streamKey, type Tensor, tensor } from '@niceflow/core'
+import { presets } from '@niceflow/engine'
 import { encoderGraph, inpainterGraph, ports } from '@niceflow/flow'
 import { differentiate, extendGraph, type Graph } from '@niceflow/graph'
 import type { Measuring } from './benchmark-inference.ts'
 import { median, timed } from './benchmark-peak.ts'
 import { untrained } from './benchmark-training.ts'
-import { presets } from './presets.ts'
 
 /** A step of the inpainter beside what it is made of, measured in turns; medians. */
 export type InpaintingFigure = {

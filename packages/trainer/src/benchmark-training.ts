@@ -1,17 +1,12 @@
-import { pixelLevels, tensor } from '@niceflow/core'
-import { batches } from '@niceflow/data'
-import { onnxRuntimeEngine } from '@niceflow/engine'
+import { batches, pixelLevels, tensor } from '@niceflow/core'
+import { onnxRuntimeEngine, optimizerOf, type PresetName, presets, type Recipe, startFrom, type TrainingData } from '@niceflow/engine'
 import { type Flow, initialize, nice, type ParameterValues, trainingGraph } from '@niceflow/flow'
 import { type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import type { BenchmarkOptions, Figure } from './benchmark.ts'
 import { inTurns, median, openPeak, rates, timed } from './benchmark-peak.ts'
-import { optimizerOf, type Recipe } from './config.ts'
 import type { EngineOptions } from './engine-calls.ts'
 import { trainingSessions } from './make-engine.ts'
-import { type PresetName, presets } from './presets.ts'
-import { startFrom } from './start.ts'
-import type { TrainingData } from './training-data.ts'
 
 /** A training step of a preset's model and recipe. */
 export type TrainingFigure = Figure & {

@@ -1,3 +1,4 @@
+import type { TrainingData } from '@niceflow/engine'
 import { encodeModel, type Graph } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import { openSession } from '@niceflow/runtime-node'
@@ -5,7 +6,6 @@ import { type Latency, measureSampling, measureScoring, type SamplingFigure, typ
 import { type InpaintingFigure, measureInpainting } from './benchmark-inpainting.ts'
 import { measureTraining, type TrainingFigure, type TrainingMeasurement, type TrainingMemory, trainingRows } from './benchmark-training.ts'
 import { type EngineOptions, engineOptions } from './engine-calls.ts'
-import type { TrainingData } from './training-data.ts'
 
 export { withUntrainedBundle } from './benchmark-inference.ts'
 export { mostInHalves } from './benchmark-training.ts'

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidValueError, type Manifest, type ModelFacts, type Provenance, parseManifest, type StorageType } from '@niceflow/core'
+import { modelFacts } from '@niceflow/engine'
 import { type FlowConfig, nice } from '@niceflow/flow'
 import { type StoredWeights, storedWeights, storeWeights } from '@niceflow/graph'
 import { readBundle } from '@niceflow/runtime-node'
 import { recipeOf } from './config.ts'
 import { exists } from './files.ts'
-import { logScaleOf, readLogScale } from './log-scale.ts'
+import { readLogScale } from './log-scale.ts'
 import { readGraph } from './read-graph.ts'
 import { type Run, readRun } from './run.ts'
 import { versions } from './versions.ts'
@@ -34,10 +35,9 @@ export type BundleSource = {
 /** A run's best parameters; nothing is measured yet. */
 export async function sourceOfRun({ state, parameters }: Run): Promise<BundleSource> {
   const { recipe, data, best } = state
-  const { dim, prior, dataRange } = recipe.flow
   return {
     flow: recipe.flow,
-    model: { dim, prior, dataRange, pixels: data.pixels, imageShape: data.imageShape, logScale: logScaleOf(parameters) },
+    model: modelFacts(recipe.flow, data, parameters),
     provenance: {
       seed: recipe.training.seed,
       dataset: data.name,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tensor } from '@niceflow/core'
+import { presets } from '@niceflow/engine'
 import { writeSafetensors } from '@niceflow/formats'
 import { expect, test } from 'vitest'
 import {
@@ -17,7 +18,6 @@ import {
   writeLast,
 } from './checkpoint.ts'
 import { stoppedAt, withBadSector } from './faults.fixture.ts'
-import { presets } from './presets.ts'
 import { temporaryFolder } from './tiny.fixture.ts'
 
 const state = (epoch: number): RunState => ({

@@ -2,13 +2,11 @@ import { createHash } from 'node:crypto'
 import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NiceflowError, type Tensor } from '@niceflow/core'
+import { type DataFacts, type PartialRecipe, presets, type Recipe, resolveRecipe } from '@niceflow/engine'
 import type { ParameterValues } from '@niceflow/flow'
 import { InvalidFileError, readSafetensors, type Safetensors, writeSafetensors } from '@niceflow/formats'
 import * as z from 'zod'
-import { type PartialRecipe, type Recipe, resolveRecipe } from './config.ts'
 import { exists, syncFolder, writeAtomic, writeError } from './files.ts'
-import { presets } from './presets.ts'
-import type { DataFacts } from './training-data.ts'
 
 /** One epoch of a run. Log-likelihoods in nats on the data range, means over examples. */
 export type EpochRecord = {

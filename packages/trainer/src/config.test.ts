@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { presets, resolveRecipe } from '@niceflow/engine'
 import { expect, test } from 'vitest'
-import { type RecipeFile, readRecipeFile, resolveRecipe } from './config.ts'
-import { presets } from './presets.ts'
+import { type RecipeFile, readRecipeFile } from './config.ts'
 import { temporaryFolder } from './tiny.fixture.ts'
 
 test.each(Object.entries(presets))('preset %s is a valid recipe, and what is left out is its own', (_, preset) => {
@@ -39,7 +39,7 @@ test.each([
   ['{', /: not JSON: /],
   [
     '{"preset":"slow"}',
-    /: preset: Invalid option: expected one of "pytorch"\|"paper"\|"quick"\|"best"\|"affine"\|"histogram", got "slow"$/,
+    /: preset: Invalid option: expected one of "pytorch"\|"paper"\|"quick"\|"best"\|"affine"\|"histogram"\|"small", got "slow"$/,
   ],
   ['{"dataset":1}', /: dataset: Invalid input: expected string, received number, got 1$/],
   ['{"model":{}}', /: value: Unrecognized key: "model"/],

@@ -1,9 +1,5 @@
 import { NiceflowError } from '@niceflow/core'
-
-/** A log-likelihood or a weight stopped being a number. What was kept before it did is still there. */
-export class DivergedError extends NiceflowError {
-  override readonly name = 'DivergedError'
-}
+import { DivergedError } from '@niceflow/engine'
 
 /** The caller's signal ended the run. */
 export class StoppedError extends NiceflowError {

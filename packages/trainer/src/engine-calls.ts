@@ -1,9 +1,8 @@
 import { NiceflowError } from '@niceflow/core'
-import type { Engine, EngineModel } from '@niceflow/engine'
+import { type Engine, type EngineModel, optimizerOf, type Recipe } from '@niceflow/engine'
 import { nice } from '@niceflow/flow'
 import { type Device, DeviceUnavailableError } from '@niceflow/runtime'
 import { type NodeDevice, nodeDevices, type OpenOptions } from '@niceflow/runtime-node'
-import { optimizerOf, type Recipe } from './config.ts'
 
 /** The engines that train, by the name that `--engine` takes. */
 export const engineNames = ['onnxruntime', 'tfjs'] as const

@@ -1,15 +1,12 @@
 import type { ChildProcess } from 'node:child_process'
 import { rows, type Tensor, tensor } from '@niceflow/core'
-import type { Engine } from '@niceflow/engine'
+import { type Engine, presets, resolveRecipe, startFrom } from '@niceflow/engine'
 import { initialize, nice } from '@niceflow/flow'
 import { DeviceUnavailableError } from '@niceflow/runtime'
 import { afterAll, describe, expect, it } from 'vitest'
-import { resolveRecipe } from './config.ts'
 import { EngineError, type EngineSpec, modelOf } from './engine-calls.ts'
 import { engineProcess } from './engine-process.ts'
 import { makeEngine } from './make-engine.ts'
-import { presets } from './presets.ts'
-import { startFrom } from './start.ts'
 import { tinyRecipe, toyRows } from './tiny.fixture.ts'
 
 const dim = 4

@@ -2,16 +2,18 @@ import {
   bitsPerDim,
   type Calibration,
   calibrate,
+  dequantize,
   type Evaluation,
   InvalidValueError,
   type Manifest,
   type ModelFacts,
   meanAndError,
   rows,
+  type Selection,
   type StorageCost,
   type StorageType,
 } from '@niceflow/core'
-import { type Dataset, dequantize, type Selection, type SplitName, selectSplit } from '@niceflow/data'
+import { type Dataset, type SplitName, selectSplit } from '@niceflow/data'
 import { codeSizes } from '@niceflow/formats'
 import type { Flow } from '@niceflow/runtime'
 import { recipeOf } from './config.ts'

@@ -1,8 +1,17 @@
 import { join } from 'node:path'
-import { tensor } from '@niceflow/core'
-import { batches, dequantize, type ImageShift } from '@niceflow/data'
-import type { Engine, TrainingState } from '@niceflow/engine'
-import { dropoutDraws, type Flow, type Optimizer, type ParameterValues, parametersOf } from '@niceflow/flow'
+import { dequantize, type ImageShift, tensor } from '@niceflow/core'
+import {
+  dataFacts,
+  type Engine,
+  type EpochProgress,
+  learningRateAt,
+  type Recipe,
+  stepsOfEpoch,
+  type TrainingData,
+  type TrainingState,
+  trainEpoch,
+} from '@niceflow/engine'
+import { type Flow, type Optimizer, type ParameterValues, parametersOf } from '@niceflow/flow'
 import type { Device } from '@niceflow/runtime'
 import {
   checkpointFiles,
@@ -13,13 +22,10 @@ import {
   writeCheckpoint,
   writeLast,
 } from './checkpoint.ts'
-import type { Recipe } from './config.ts'
 import { diverged, stopped } from './ended.ts'
 import { remove } from './files.ts'
 import { type EpochTiming, readHistory, writeHistory } from './history.ts'
 import type { Run } from './run.ts'
-import { learningRateAt } from './schedule.ts'
-import { dataFacts, type TrainingData } from './training-data.ts'
 
 /** What a run tells while it goes on: at its start, after each run of the graph, and after each epoch. Epochs count from 1. */
 export type TrainProgress =
@@ -90,7 +96,7 @@ export type FitOptions = {
 const validationBatch = 1000
 
 /**
- * The training loop: epochs of batches, validation and checkpoints after each.
+ * The training loop: epochs of validation and checkpoints after each.
  * @throws DivergedError, StoppedError, WriteError
  */
 export async function fitFlow({
@@ -112,8 +118,7 @@ export async function fitFlow({
   onProgress,
 }: FitOptions): Promise<Run> {
   const { training } = recipe
-  const { dim, dataRange: range } = flow.config
-  const stepsPerEpoch = Math.ceil(split.train.length / training.batchSize)
+  const stepsPerEpoch = stepsOfEpoch(split.train.length, recipe)
   const steps = training.epochs * stepsPerEpoch
   const fitted = ({ arrays }: TrainingState): ParameterValues => parametersOf(flow, optimizer, arrays, constants)
 
@@ -148,32 +153,26 @@ export async function fitFlow({
     const epoch = run.epoch + 1
     const kept = { out, epoch: run.epoch }
     const begin = clock()
-    let sum = 0
-    let seen = 0
-    for (const { x, steps: count, batch } of batches({
+    let reached: EpochProgress = { step, seen: 0, logLikelihood: Number.NaN }
+    for await (reached of trainEpoch({
+      engine,
+      recipe,
       examples: data.examples,
       indices: split.train,
-      ...training,
+      imageShift,
       epoch: run.epoch,
-      range,
-      imageShift: run.epoch < training.epochs - training.plainEpochs ? imageShift : undefined,
+      step,
+      diverged: (fault) => diverged(fault, kept),
     })) {
-      const learningRates = Float64Array.from({ length: count }, (_, k) => learningRateAt(step + k, stepsPerEpoch, training))
-      const { seed, dropout } = training
-      const draws = dropout > 0 ? dropoutDraws(flow.config, { seed, step, steps: count, batch }) : {}
-      const logLikelihood = await engine.train({ x: tensor('float32', [count, batch, dim], x), learningRates, draws })
-      const broken = logLikelihood.findIndex((nats) => !Number.isFinite(nats))
-      if (broken >= 0) throw diverged(`the log-likelihood of step ${step + broken + 1} is ${logLikelihood[broken]}`, kept)
-      step += count
-      sum += batch * logLikelihood.reduce((total, nats) => total + nats, 0)
-      seen += batch * count
-      const imagesPerSecond = seen / (clock() - begin)
-      const secondsLeft = ((steps - step) * training.batchSize) / imagesPerSecond
-      onProgress?.({ kind: 'steps', epoch, step, steps, logLikelihood: sum / seen, imagesPerSecond, secondsLeft })
+      const imagesPerSecond = reached.seen / (clock() - begin)
+      const secondsLeft = ((steps - reached.step) * training.batchSize) / imagesPerSecond
+      const { step, logLikelihood } = reached
+      onProgress?.({ kind: 'steps', epoch, step, steps, logLikelihood, imagesPerSecond, secondsLeft })
       await breathe()
       if (signal?.aborted) throw stopped(kept)
     }
-    const imagesPerSecond = seen / (clock() - begin)
+    step = reached.step
+    const imagesPerSecond = reached.seen / (clock() - begin)
     const validation = await validate(engine, data, split.validation, recipe)
     if (validation !== null && !Number.isFinite(validation)) {
       throw diverged(`the log-likelihood of held-out examples after epoch ${epoch} is ${validation}`, kept)
@@ -181,7 +180,7 @@ export async function fitFlow({
     const state = await engine.state()
     const broken = validation === null ? brokenArray(state) : undefined
     if (broken !== undefined) throw diverged(`array "${broken}" after epoch ${epoch} holds what is no finite number`, kept)
-    const record = { epoch, training: sum / seen, validation, learningRate: learningRateAt(step - 1, stepsPerEpoch, training) }
+    const record = { epoch, training: reached.logLikelihood, validation, learningRate: learningRateAt(step - 1, stepsPerEpoch, training) }
     const improved = validation === null || run.best.validation === null || validation > run.best.validation
     run = { ...run, epoch, step, history: [...run.history, record], best: improved ? { epoch, validation } : run.best }
     if (improved) best = fitted(state)

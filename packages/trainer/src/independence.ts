@@ -1,12 +1,13 @@
 import {
+  dequantize,
   distributions,
   InvalidValueError,
   kolmogorovCritical,
   kolmogorovDistance,
   kolmogorovMean,
   normalTailQuantile,
+  type Selection,
 } from '@niceflow/core'
-import { dequantize, type Selection } from '@niceflow/data'
 import type { Flow } from '@niceflow/runtime'
 import { covarianceSums } from './covariance.ts'
 

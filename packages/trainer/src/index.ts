@@ -1,3 +1,18 @@
+export {
+  type DataFacts,
+  DivergedError,
+  defaultPreset,
+  optimizerOf,
+  type PartialRecipe,
+  type PresetName,
+  presets,
+  type Recipe,
+  resolveRecipe,
+  type Schedule,
+  startFrom,
+  type TrainingConfig,
+  type TrainingData,
+} from '@niceflow/engine'
 export * from './benchmark.ts'
 export type { InpaintingFigure } from './benchmark-inpainting.ts'
 export * from './bundle.ts'
@@ -5,7 +20,7 @@ export { type BundleSource, type Figures, manifestFile, readSource } from './bun
 export { CheckpointError, type EpochRecord, type RunState } from './checkpoint.ts'
 export * from './config.ts'
 export * from './detection.ts'
-export { DivergedError, StoppedError } from './ended.ts'
+export { StoppedError } from './ended.ts'
 export { EngineError, type EngineName, type EngineOptions, type EngineSpec, engineNames, engineOptions } from './engine-calls.ts'
 export { engineProcess } from './engine-process.ts'
 export * from './evaluate.ts'
@@ -23,15 +38,13 @@ export {
 export { LockedError, takeLock } from './lock.ts'
 export { readLogScale } from './log-scale.ts'
 export { makeEngine } from './make-engine.ts'
-export * from './presets.ts'
 export { type EngineReport, probeEngines } from './probe-engines.ts'
 export { type Program, programBeside } from './program.ts'
 export { replaceFolder } from './replace.ts'
 export { type Run, readRun, runSamples, scratchBundle } from './run.ts'
 export { assertReplaceableFile, type SingleFileOptions, type SingleGraph, singleGraphs, writeSingleFile } from './single-file.ts'
 export * from './spectrum.ts'
-export { type Start, startFrom, startRun } from './start.ts'
+export { type Start, startRun } from './start.ts'
 export { type TrainOptions, train } from './train.ts'
-export type { DataFacts, TrainingData } from './training-data.ts'
 export * from './verify.ts'
 export { versions } from './versions.ts'

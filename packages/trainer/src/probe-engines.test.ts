@@ -1,9 +1,8 @@
 import { sizeOf, type Tensor } from '@niceflow/core'
+import { presets, resolveRecipe } from '@niceflow/engine'
 import { evaluationGraph, nice, ports } from '@niceflow/flow'
 import { evaluate } from '@niceflow/graph'
 import { expect, it } from 'vitest'
-import { resolveRecipe } from './config.ts'
-import { presets } from './presets.ts'
 import { probeEngines, probeProblem, probeTolerance } from './probe-engines.ts'
 
 it('tells float32 from factors of ten bits', () => {

@@ -1,12 +1,10 @@
 import { fillUniform, NiceflowError, streamKey, type Tensor, tensor } from '@niceflow/core'
+import { presets, resolveRecipe, startFrom } from '@niceflow/engine'
 import { evaluationGraph, nice, type ParameterValues, ports } from '@niceflow/flow'
 import { evaluate } from '@niceflow/graph'
 import type { NodeDevice } from '@niceflow/runtime-node'
-import { resolveRecipe } from './config.ts'
 import { type EngineName, engineDevices, engineNames, modelOf } from './engine-calls.ts'
 import { makeSpecified } from './open-engine.ts'
-import { presets } from './presets.ts'
-import { startFrom } from './start.ts'
 
 /** Whether an engine trains on a device here, and where not, why and what would help. */
 export type EngineReport = {

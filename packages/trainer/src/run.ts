@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { optimizerOf } from '@niceflow/engine'
 import { nice, type ParameterValues, parametersOf, type StateArray, stateArrays } from '@niceflow/flow'
 import {
   type Checkpoint,
@@ -12,7 +13,6 @@ import {
   resumable,
   snapshotEpoch,
 } from './checkpoint.ts'
-import { optimizerOf } from './config.ts'
 import { exists } from './files.ts'
 import { readHistory } from './history.ts'
 

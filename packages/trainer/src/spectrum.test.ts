@@ -1,5 +1,4 @@
-import { type ModelFacts, tensor } from '@niceflow/core'
-import type { Selection } from '@niceflow/data'
+import { type ModelFacts, type Selection, tensor } from '@niceflow/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { covarianceSums } from './covariance.ts'

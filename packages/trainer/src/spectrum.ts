@@ -1,5 +1,4 @@
-import { cellWidth, type ModelFacts, rows } from '@niceflow/core'
-import type { Selection } from '@niceflow/data'
+import { cellWidth, type ModelFacts, rows, type Selection } from '@niceflow/core'
 import { priors } from '@niceflow/flow'
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix'
 import { covarianceSums } from './covariance.ts'

@@ -2,11 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fillUniform, streamKey, type Tensor, tensor } from '@niceflow/core'
+import type { PartialRecipe, TrainingData } from '@niceflow/engine'
 import { onTestFinished } from 'vitest'
-import type { PartialRecipe } from './config.ts'
 import { writeAtomic } from './files.ts'
 import type { TrainOptions } from './train.ts'
-import type { TrainingData } from './training-data.ts'
 
 /** A folder that is removed when the test ends. */
 export function temporaryFolder(): string {

@@ -1,13 +1,22 @@
+import {
+  dataFacts,
+  dataWarnings,
+  defaultPreset,
+  type PartialRecipe,
+  type PresetName,
+  presets,
+  type Recipe,
+  resolveRecipe,
+  type TrainingData,
+} from '@niceflow/engine'
 import type { ParameterValues } from '@niceflow/flow'
-import { type PartialRecipe, type Recipe, resolveRecipe } from './config.ts'
 import { type EngineName, type EngineOptions, engineOptions } from './engine-calls.ts'
 import { fitFlow, isFinished, type SnapshotOptions, type TrainProgress } from './fit.ts'
 import { openEngine } from './open-engine.ts'
 import { type OpenedRun, openRun } from './open-run.ts'
-import { defaultPreset, type PresetName, presets } from './presets.ts'
 import type { Run } from './run.ts'
 import { startRun } from './start.ts'
-import { asTrainingData, dataFacts, dataWarnings, type TrainingData } from './training-data.ts'
+import { asTrainingData } from './training-data.ts'
 
 export type TrainOptions = EngineOptions & {
   readonly data: TrainingData | TrainingData['examples']

@@ -1,4 +1,4 @@
-import type { PartialRecipe } from './config.ts'
+import type { PartialRecipe } from '@niceflow/engine'
 import type { Run } from './run.ts'
 import { checkpoints, temporaryFolder, tinyOptions } from './tiny.fixture.ts'
 import { type TrainOptions, train } from './train.ts'

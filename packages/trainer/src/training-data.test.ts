@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type Tensor, tensor } from '@niceflow/core'
+import { dataFacts, dataWarnings } from '@niceflow/engine'
 import type { FlowConfig } from '@niceflow/flow'
 import { loadFlow } from '@niceflow/runtime-node'
 import { expect, test } from 'vitest'
@@ -7,7 +8,7 @@ import { exportBundle } from './bundle.ts'
 import type { Run } from './run.ts'
 import { histograms, temporaryFolder, tinyOptions, toyImages, toyRows } from './tiny.fixture.ts'
 import { type TrainOptions, train } from './train.ts'
-import { asTrainingData, dataFacts, dataWarnings } from './training-data.ts'
+import { asTrainingData } from './training-data.ts'
 
 test("a caller's array is known by the hash of its values", () => {
   const [one, same, other] = [toyRows(10, 4), toyRows(10, 4), toyRows(10, 4, 2)].map((rows) => asTrainingData(rows).sha256)

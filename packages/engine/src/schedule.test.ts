@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { TrainingConfig } from './config.ts'
 import { presets } from './presets.ts'
+import type { TrainingConfig } from './recipe.ts'
 import { learningRateAt } from './schedule.ts'
 
 const stepsPerEpoch = 10

@@ -1,4 +1,4 @@
-import { fillUniform, type Key } from '@niceflow/core'
+import { fillUniform, type Key } from './random.ts'
 
 /** Augmentation: images moved by up to `pixels` rows and as many columns, each move as likely as any other. */
 export type ImageShift = { readonly pixels: number; readonly shape: readonly [rows: number, columns: number] }

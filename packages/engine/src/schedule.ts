@@ -1,4 +1,4 @@
-import type { Schedule, TrainingConfig } from './config.ts'
+import type { Schedule, TrainingConfig } from './recipe.ts'
 
 /** The learning rate of a step: it depends on the step and the config alone, so a resumed run has the rates of the run it resumes. */
 export function learningRateAt(step: number, stepsPerEpoch: number, config: TrainingConfig): number {

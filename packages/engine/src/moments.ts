@@ -1,9 +1,7 @@
-import { pixelLevels, tensor } from '@niceflow/core'
-import { dequantize, type ImageShift } from '@niceflow/data'
+import { dequantize, type ImageShift, pixelLevels, type Selection, tensor } from '@niceflow/core'
 import { type Flow, type Moments, type ParameterValues, ports, preprocessingGraph } from '@niceflow/flow'
 import { encodeModel } from '@niceflow/graph'
-import type { Session } from '@niceflow/runtime'
-import type { TrainingData } from './training-data.ts'
+import type { OpenSession } from './onnxruntime.ts'
 
 /** Columns that vary by less than float32 resolves are constant: they keep their unit, where a scale of theirs would make noise of rounding. */
 const resolution = 2 ** -23
@@ -11,26 +9,28 @@ const resolution = 2 ** -23
 /** Rows held in memory at once. */
 const chunk = 1000
 
+/** Training examples in use, and how they are moved, if they are. */
+export type TrainingRows = Selection & { readonly imageShift?: ImageShift | undefined }
+
 export type MomentsOptions = {
   readonly flow: Flow
-  readonly data: TrainingData
-  /** The examples to measure. */
-  readonly indices: Uint32Array
-  /** Of the draws that dequantise them. */
+  /** What to measure. */
+  readonly data: TrainingRows
+  /** Of the draws that dequantise it. */
   readonly seed: number
-  readonly imageShift?: ImageShift | undefined
   /** How many preprocessing steps the data have passed, and the parameters of these. */
   readonly steps: number
   readonly values: ParameterValues
-  readonly open: (model: Uint8Array, use: 'evaluation') => Promise<Session>
+  readonly open: OpenSession
 }
 
 /**
  * Mean and standard deviation of each dimension of the dequantised data behind some preprocessing steps (Welford's running sums), and the shares
  * of all values in 256 cells of [0, 1]; the outer cells take what lies beyond.
  */
-export async function measureMoments({ flow, data, indices, seed, imageShift, steps, values, open }: MomentsOptions): Promise<Moments> {
+export async function measureMoments({ flow, data, seed, steps, values, open }: MomentsOptions): Promise<Moments> {
   const { dim, dataRange: range } = flow.config
+  const { examples, indices, imageShift } = data
   const session = steps > 0 ? await open(encodeModel({ graph: preprocessingGraph(flow, steps), metadata: {} }), 'evaluation') : undefined
   const mean = new Float64Array(dim)
   const squares = new Float64Array(dim)
@@ -38,7 +38,7 @@ export async function measureMoments({ flow, data, indices, seed, imageShift, st
   let count = 0
   for (let start = 0; start < indices.length; start += chunk) {
     const taken = indices.subarray(start, start + chunk)
-    const x = tensor('float32', [taken.length, dim], dequantize(data.examples, taken, { seed, draw: 0, range, imageShift }))
+    const x = tensor('float32', [taken.length, dim], dequantize(examples, taken, { seed, draw: 0, range, imageShift }))
     const parameters = Object.fromEntries(Object.entries(values).filter(([name]) => session?.inputNames.includes(name)))
     const y = session ? (await session.run({ [ports.data]: x, ...parameters })).y!.data : x.data
     for (let row = 0; row < taken.length; row++) {

@@ -1,8 +1,9 @@
-import { type DataRange, permutation, streamKey, tensor } from '@niceflow/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type BatchOptions, batches, dequantize } from './batches.ts'
-import type { Examples } from './split.ts'
+import { type BatchOptions, batches, dequantize, type Examples } from './batches.ts'
+import type { DataRange } from './likelihood.ts'
+import { permutation, streamKey } from './random.ts'
+import { tensor } from './tensor.ts'
 
 fc.configureGlobal({ seed: 1 })
 

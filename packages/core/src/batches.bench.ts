@@ -1,6 +1,6 @@
-import { tensor } from '@niceflow/core'
 import { bench } from 'vitest'
 import { batches } from './batches.ts'
+import { tensor } from './tensor.ts'
 
 const examples = tensor('uint8', [20_000, 784])
 const indices = Uint32Array.from({ length: 20_000 }, (_, i) => i)

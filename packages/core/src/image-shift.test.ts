@@ -1,7 +1,8 @@
-import { streamKey, tensor } from '@niceflow/core'
 import { expect, it } from 'vitest'
 import { dequantize } from './batches.ts'
 import { drawMove, moveImage } from './image-shift.ts'
+import { streamKey } from './random.ts'
+import { tensor } from './tensor.ts'
 
 const shape = [2, 3] as const
 const image = Uint8Array.of(1, 2, 3, 4, 5, 6)

@@ -1,5 +1,5 @@
 import { paperMnist } from '@niceflow/flow'
-import type { Recipe } from './config.ts'
+import type { Recipe } from './recipe.ts'
 
 /** The paper's recipe (section 5.1), its beta2 = 0.01 read as today's 0.99 and its lambda = 1 as no decay of beta1. */
 const paper: Recipe = {
@@ -98,14 +98,32 @@ const histogram: Recipe = {
   training: { ...quick.training, epochs: 12, learningRate: 1e-3, scaleRate: 1 },
 }
 
+/**
+ * A model for a few dimensions or a few seconds, a page's say: some ten thousand parameters for points of a plane, less than a million for
+ * MNIST. Of few examples none are held out.
+ */
+const small: Recipe = {
+  flow: {
+    ...paper.flow,
+    law: 'affine',
+    couplings: 8,
+    hiddenLayers: 2,
+    hiddenDim: 64,
+    preprocessing: [{ kind: 'standardize' }],
+    prior: 'gaussian',
+  },
+  training: { ...quick.training, epochs: 20, batchSize: 100, learningRate: 3e-3, warmup: 0, scaleRate: 1, validation: 0, stepsPerRun: 10 },
+}
+
 /** Recipes by name, as data. */
-export const presets: Readonly<Record<'pytorch' | 'paper' | 'quick' | 'best' | 'affine' | 'histogram', Recipe>> = {
+export const presets: Readonly<Record<'pytorch' | 'paper' | 'quick' | 'best' | 'affine' | 'histogram' | 'small', Recipe>> = {
   pytorch,
   paper,
   quick,
   best,
   affine,
   histogram,
+  small,
 }
 export type PresetName = keyof typeof presets
 /** The recipe where none is named. */

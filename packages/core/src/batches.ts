@@ -1,6 +1,15 @@
-import { type DataRange, dequantizeRow, InvalidValueError, permutation, rows, streamKey } from '@niceflow/core'
+import { dequantizeRow } from './dequantize.ts'
+import { InvalidValueError } from './error.ts'
 import { drawMove, type ImageShift, moveImage } from './image-shift.ts'
-import type { Examples, Selection } from './split.ts'
+import type { DataRange } from './likelihood.ts'
+import { permutation, streamKey } from './random.ts'
+import { rows, type Tensor } from './tensor.ts'
+
+/** Examples, one a row: [n, dim]; 8-bit pixels, or floats on the model's data range. */
+export type Examples = Tensor<'uint8' | 'float32'>
+
+/** Rows in use of an array of examples. An example's index in that array is what its random draws are keyed on. */
+export type Selection = { readonly examples: Examples; readonly indices: Uint32Array }
 
 export type DequantizeOptions = {
   readonly seed: number

@@ -1,0 +1,68 @@
+import { batches, tensor } from '@niceflow/core'
+import { dropoutDraws } from '@niceflow/flow'
+import { DivergedError } from './diverged.ts'
+import type { Engine } from './engine.ts'
+import type { TrainingRows } from './moments.ts'
+import type { Recipe } from './recipe.ts'
+import { learningRateAt } from './schedule.ts'
+
+export type EpochOptions = TrainingRows & {
+  /** One that has its state. */
+  readonly engine: Engine
+  readonly recipe: Recipe
+  /** From 0. */
+  readonly epoch: number
+  /** Steps done in all epochs before. */
+  readonly step: number
+  /** What to throw for a log-likelihood that is no number. */
+  readonly diverged?: (fault: string) => DivergedError
+}
+
+/** Where an epoch is after a run of the training graph. */
+export type EpochProgress = {
+  /** Steps done in all epochs. */
+  readonly step: number
+  /** Examples of this epoch that were seen. */
+  readonly seen: number
+  /** Their mean, each before its batch's update, nats. */
+  readonly logLikelihood: number
+}
+
+export const stepsOfEpoch = (examples: number, { training }: Recipe): number => Math.ceil(examples / training.batchSize)
+
+/**
+ * Trains for an epoch, and tells of each run of the graph when it is done. It gives the host no time of its own: who iterates does, before
+ * asking for the next.
+ * @throws DivergedError
+ */
+export async function* trainEpoch({
+  engine,
+  recipe,
+  examples,
+  indices,
+  imageShift,
+  epoch,
+  step: start,
+  diverged = divergedHere,
+}: EpochOptions): AsyncGenerator<EpochProgress, void, undefined> {
+  const { flow, training } = recipe
+  const { seed, dropout, epochs, plainEpochs } = training
+  const stepsPerEpoch = stepsOfEpoch(indices.length, recipe)
+  const moved = epoch < epochs - plainEpochs ? imageShift : undefined
+  let [step, seen, sum] = [start, 0, 0]
+  for (const { x, steps, batch } of batches({ examples, indices, ...training, epoch, range: flow.dataRange, imageShift: moved })) {
+    const learningRates = Float64Array.from({ length: steps }, (_, k) => learningRateAt(step + k, stepsPerEpoch, training))
+    const draws = dropout > 0 ? dropoutDraws(flow, { seed, step, steps, batch }) : {}
+    const logLikelihood = await engine.train({ x: tensor('float32', [steps, batch, flow.dim], x), learningRates, draws })
+    const broken = logLikelihood.findIndex((nats) => !Number.isFinite(nats))
+    if (broken >= 0) throw diverged(`the log-likelihood of step ${step + broken + 1} is ${logLikelihood[broken]}`)
+    step += steps
+    seen += batch * steps
+    sum += batch * logLikelihood.reduce((total, nats) => total + nats, 0)
+    yield { step, seen, logLikelihood: sum / seen }
+  }
+}
+
+function divergedHere(fault: string): DivergedError {
+  return new DivergedError(`training diverged: ${fault}`, { remedy: 'train again with a lower learningRate, a warmup or a larger epsilon' })
+}

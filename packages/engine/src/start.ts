@@ -1,0 +1,55 @@
+import { tensor } from '@niceflow/core'
+import {
+  type Flow,
+  initialize,
+  logScale,
+  nice,
+  type Optimizer,
+  type Parameter,
+  type ParameterValues,
+  scaleInitial,
+  stateArrays,
+} from '@niceflow/flow'
+import type { EngineModel } from './engine.ts'
+import { measureMoments, type TrainingRows } from './moments.ts'
+import type { OpenSession } from './onnxruntime.ts'
+import { optimizerOf, type Recipe } from './recipe.ts'
+
+/** A model, and the arrays that its training begins with and changes. */
+export type StartedModel = Omit<EngineModel, 'dropout'> & { readonly arrays: ParameterValues }
+
+/**
+ * The model of a recipe with the values that its training begins with.
+ * @param open runs the preprocessing steps behind which the data are measured
+ * @param initial parameters and what the optimizer keeps; drawn, and measured on the data, when left out
+ */
+export async function startModel(
+  recipe: Recipe,
+  data: TrainingRows,
+  open: OpenSession,
+  initial?: ParameterValues | undefined,
+): Promise<StartedModel> {
+  const { seed } = recipe.training
+  const flow = nice(recipe.flow)
+  const optimizer = optimizerOf(recipe.training)
+  const measured = (steps: number, values: ParameterValues): ReturnType<typeof measureMoments> =>
+    measureMoments({ flow, data, seed, steps, values, open })
+  const values = initial ?? (await initialize(startsOf(flow, recipe), seed, measured))
+  return { flow, optimizer, ...startFrom(flow, optimizer, values) }
+}
+
+/** The flow's parameters with the start that the recipe wants for s. */
+function startsOf(flow: Flow, { training }: Recipe): readonly Parameter[] {
+  const initial = scaleInitial(flow.config, training.scaleInit)
+  return flow.parameters.map((parameter) => (parameter.name === logScale ? { ...parameter, initial } : parameter))
+}
+
+/** Values by name as a training graph takes them: the arrays that training changes, zero where none is given, and the constants. */
+export function startFrom(
+  flow: Flow,
+  optimizer: Optimizer,
+  values: ParameterValues,
+): { readonly arrays: ParameterValues; readonly constants: ParameterValues } {
+  const arrays = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, values[name] ?? tensor('float32', dims)]))
+  return { arrays, constants: Object.fromEntries(Object.entries(values).filter(([name]) => !arrays[name])) }
+}
