@@ -27,7 +27,7 @@ const policy = "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:"
 
 let site: Site
 beforeAll(async () => {
-  const folders = [await bundle(import.meta.dirname, ['training.html']), await bundle(examples, ['train.html'])]
+  const folders = [await bundle(import.meta.dirname, ['training.html']), await bundle(examples, ['train-vite.html'])]
   site = await openSite(
     [
       ({ url }, response, next) => {
@@ -100,7 +100,7 @@ test('the example of thirty lines learns what is drawn in its page', async () =>
   const page = await site.browser.newPage()
   const faults: string[] = []
   page.on('pageerror', ({ message }) => faults.push(message))
-  await page.goto(`${site.pages.url}/train.html`)
+  await page.goto(`${site.pages.url}/train-vite.html`)
   const { x, y } = (await page.locator('canvas').boundingBox())!
   await page.mouse.move(x + 50, y + 200)
   await page.mouse.down()
