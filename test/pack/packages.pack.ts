@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { openBrowser, servePages } from '@niceflow/testing'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -118,15 +119,51 @@ test('the embedding example runs where it was installed, on files that the comma
   expect(readFileSync(app.path('digits.pgm')).length).toBe('P5 28 224 255\n'.length + 8 * 784)
 })
 
+test('runtime-web draws in a page without a bundler: plain ES modules, and a map of where they lie', async () => {
+  const imports = {
+    '@niceflow/core': '/node_modules/@niceflow/core/dist/index.js',
+    '@niceflow/runtime': '/node_modules/@niceflow/runtime/dist/index.js',
+    '@niceflow/runtime/onnxruntime': '/node_modules/@niceflow/runtime/dist/onnxruntime.js',
+    '@niceflow/runtime-web': '/node_modules/@niceflow/runtime-web/dist/index.js',
+    'onnxruntime-web/wasm': '/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs',
+    'zod/mini': '/node_modules/zod/mini/index.js',
+  }
+  const script = `
+    import { loadFlow } from '@niceflow/runtime-web'
+    const flow = await loadFlow('mnist-nice', { device: 'wasm' })
+    document.title = 'mean ' + (await flow.sample(4, { seed: 1 })).data.reduce((sum, value) => sum + value / 3136, 0)`
+  const map = `<script type="importmap">${JSON.stringify({ imports })}</script>`
+  writeFileSync(app.path('plain.html'), `<!doctype html>${map}<script type="module">${script}</script>`)
+  const node = `import { loadFlow } from '@niceflow/runtime-node'${script.split("runtime-web'")[1]}`
+    .replaceAll('wasm', 'cpu')
+    .replace('document.title =', 'console.log(')
+  writeFileSync(app.path('plain.mjs'), `${node})`)
+  const [, mean] = (await app.run(process.execPath, 'plain.mjs')).split(' ')
+  const [browser, pages] = await Promise.all([openBrowser(), servePages(app.path(), { isolated: true })])
+  try {
+    const page = await browser.newPage()
+    await page.goto(`${pages.url}/plain.html`)
+    await page.waitForFunction('document.title')
+    expect(Number((await page.title()).split(' ')[1])).toBeCloseTo(Number(mean), 5)
+  } finally {
+    await browser.close()
+    await pages.close()
+  }
+})
+
 test('of all that is installed two packages have install scripts: one compares versions, one fetches nothing when it is told so', async () => {
   const { packages } = JSON.parse(readFileSync(app.path('package-lock.json'), 'utf8')) as {
     packages: Record<string, { readonly hasInstallScript?: boolean }>
   }
-  const scripted = Object.entries(packages).filter(([, { hasInstallScript }]) => hasInstallScript)
-  expect(scripted.map(([path]) => path).sort()).toEqual(['node_modules/onnxruntime-node', 'node_modules/protobufjs'])
+  const scripted = Object.entries(packages).flatMap(([path, { hasInstallScript }]) => (hasInstallScript ? path : []))
+  // onnx-proto and onnxruntime-web each want a version of their own.
+  const protobufs = scripted.filter((path) => path.endsWith('node_modules/protobufjs'))
+  expect(scripted.sort()).toEqual(['node_modules/onnxruntime-node', ...protobufs].sort())
   expect(Object.keys(packages).filter((path) => path.includes('tensorflow'))).toEqual([])
-  const postinstall = readFileSync(app.path('node_modules', 'protobufjs', 'scripts', 'postinstall.js'), 'utf8')
-  expect([...postinstall.matchAll(/require\(("\w+")\)/g)].map(([, name]) => name)).toEqual(['"path"', '"fs"'])
+  for (const path of protobufs) {
+    const postinstall = readFileSync(app.path(path, 'scripts', 'postinstall.js'), 'utf8')
+    expect([...postinstall.matchAll(/require\(("\w+")\)/g)].map(([, name]) => name)).toEqual(['"path"', '"fs"'])
+  }
   // As the README says. Whatever goes out to a network would end it here.
   writeFileSync(app.path('offline.cjs'), `require('net').Socket.prototype.connect = () => process.exit(7)\n`)
   const script = app.path('node_modules', 'onnxruntime-node', 'script', 'install.js')

@@ -1,6 +1,7 @@
 import { InvalidValueError } from '@niceflow/core'
 import type { Device } from '@niceflow/runtime'
 import type * as Ort from 'onnxruntime-web'
+import { type Gpu, makeGpu } from './gpu.ts'
 
 /** The devices of onnxruntime-web. */
 export type WebDevice = Extract<Device, 'wasm' | 'webgpu'>
@@ -33,6 +34,8 @@ export function configure(options: { readonly wasmPaths: WasmPaths }): void {
 export type Build = {
   readonly ort: typeof Ort
   readonly threads: number
+  /** Of the build for WebGPU. */
+  readonly gpu: Gpu | undefined
   /**
    * Does one thing after another. The native code keeps a stack, mounted weights and the state of a suspended call for the whole module, so
    * that two operations at once would spoil each other, whichever sessions they are of.
@@ -72,7 +75,7 @@ function load(device: WebDevice, threads: number): Promise<Build> {
     const files = typeof wasmPaths === 'object' ? wasmPaths[device] : undefined
     if (typeof wasmPaths === 'string') env.wasm.wasmPaths = wasmPaths
     else if (files !== undefined) env.wasm.wasmPaths = typeof files === 'object' && 'mjs' in files ? files : { wasm: files }
-    return { ort, threads, enqueue: queue() }
+    return { ort, threads, gpu: device === 'webgpu' ? makeGpu(ort) : undefined, enqueue: queue() }
   })
   loaded.set(device, build)
   build.catch(() => loaded.delete(device))

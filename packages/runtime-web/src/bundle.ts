@@ -56,23 +56,25 @@ type Place = {
  */
 export async function fetchBundle(
   url: string | URL,
-  { dtype, cache = true, signal, progress_callback, onWarning = () => undefined, ...options }: BundleOptions = {},
+  { dtype, cache = true, signal, progress_callback, onWarning = () => undefined, fetch = globalThis.fetch, ...options }: BundleOptions = {},
 ): Promise<Bundle> {
   signal?.throwIfAborted()
   const verify = (options.verify ?? true) && canVerify(onWarning)
-  const fetch: typeof globalThis.fetch = options.fetch ?? ((...words) => globalThis.fetch(...words))
   const place: Place = { folder: folderOf(url), store: await openStore(cache, onWarning), verify, fetch, signal }
   const sound = new Map<string, Uint8Array<ArrayBuffer>>()
-  const filesOf = (json: string): Promise<Bundle> => fetchFiles(json, place, sound, dtype, progress_callback)
+  const bundleOf = async (json: string): Promise<Bundle> => {
+    const bundle = await fetchFiles(json, place, sound, dtype, progress_callback)
+    await place.store.put(manifestOf(place), new TextEncoder().encode(json))
+    return bundle
+  }
   const json = await manifestText(place, onWarning)
   try {
-    return await filesOf(json)
+    return await bundleOf(json)
   } catch (error) {
-    signal?.throwIfAborted()
-    if (!(error instanceof InvalidBundleError)) throw error
+    if (!(error instanceof InvalidBundleError) || error instanceof UnreachableError) throw error
     const now = await manifestText(place, onWarning)
     if (now === json) throw error
-    return await filesOf(now)
+    return await bundleOf(now)
   }
 }
 
@@ -84,7 +86,7 @@ async function fetchFiles(
   wanted: StorageType | undefined,
   progress_callback: ProgressCallback | undefined,
 ): Promise<Bundle> {
-  const source = new URL('flow.json', place.folder).href
+  const source = manifestOf(place)
   const manifest = parseManifest(json, source)
   const { dtype, variant, files } = selectVariant(manifest, wanted, source)
   // One that fails ends the others.
@@ -127,7 +129,7 @@ async function download(href: string, file: BundleFile, place: Place, report: Fi
   if (response.status === 404) throw bundleErrors.missing(href)
   const bytes = new Uint8Array(file.bytes)
   let at = 0
-  const reader = response.body!.getReader()
+  const reader = (response.body ?? new Blob().stream()).getReader()
   for (;;) {
     const { value } = await reader.read().catch((cause: unknown) => {
       throw unreachable(href, place, cause)
@@ -147,19 +149,23 @@ async function download(href: string, file: BundleFile, place: Place, report: Fi
 
 /** The manifest as the server has it now, or, where there is no server to be reached, as it was at the last visit. */
 async function manifestText(place: Place, onWarning: OnWarning): Promise<string> {
-  const { href } = new URL('flow.json', place.folder)
+  const href = manifestOf(place)
   try {
     const response = await request(href, place)
     if (response.status === 404) throw bundleErrors.noManifest(place.folder.href)
-    const bytes = new Uint8Array(await response.arrayBuffer())
-    await place.store.put(href, bytes)
-    return new TextDecoder().decode(bytes)
+    return await response.text().catch((cause: unknown) => {
+      throw unreachable(href, place, cause)
+    })
   } catch (error) {
     const kept = error instanceof UnreachableError ? await place.store.get(href) : undefined
     if (!kept) throw error
     onWarning(`${oneLine(error)}: taking the bundle that is cached`)
     return new TextDecoder().decode(kept)
   }
+}
+
+function manifestOf({ folder }: Place): string {
+  return new URL('flow.json', folder).href
 }
 
 /** A server that does not answer: the only fault for which what is cached stands in. */

@@ -124,3 +124,11 @@ test('sessions on wasm give back what they held: opened, run and disposed of, a 
   expect(new Set(bytes).size).toBe(1)
   await context.close()
 })
+
+test('a flow that cannot run on the device that is asked for is not fetched', async () => {
+  const page = await site.page()
+  const error = await page.evaluate(() => niceflow.failure(niceflow.loadFlow('/somewhere', { device: 'webgpu' })))
+  expect(error.name).toBe('DeviceUnavailableError')
+  expect(site.pages.requests.filter((path) => path.startsWith('/somewhere'))).toEqual([])
+  await page.context().close()
+})

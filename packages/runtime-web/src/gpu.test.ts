@@ -1,3 +1,4 @@
+import type { Page } from '@niceflow/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Niceflow, openSite, type Site } from './site.fixture.ts'
 
@@ -121,4 +122,35 @@ test('outputs that stay on the GPU are fed again, and what is disposed of is giv
   expect(sums).toEqual([605, 605])
   expect(new Set(after).size).toBe(1)
   expect(peak).toBeLessThan(64 * 2 ** 20)
+})
+
+/** Bytes that a page's JavaScript holds, garbage aside. */
+async function heap(page: Page): Promise<number> {
+  const devtools = await page.context().newCDPSession(page)
+  await devtools.send('HeapProfiler.collectGarbage')
+  // Playwright's types lack the memory of arrays, which is not in the heap itself.
+  const { usedSize, backingStorageSize } = (await devtools.send('Runtime.getHeapUsage')) as { usedSize: number; backingStorageSize: number }
+  return usedSize + backingStorageSize
+}
+
+test.each(['wasm', 'webgpu'] as const)('on %s nothing holds on to what hundreds of runs gave', async (device) => {
+  const page = await site.page()
+  const run = (times: number): Promise<void> =>
+    page.evaluate(
+      async ({ device, times }) => {
+        const { width, tensor } = niceflow
+        const held = globalThis as { session?: Awaited<ReturnType<Niceflow['openSession']>> }
+        const externalData = { 'weights.bin': new Uint8Array(4 * width) }
+        held.session ??= await niceflow.openSession(niceflow.accumulateModel, { device, externalData })
+        const x = tensor('float32', [1, width])
+        for (let i = 0; i < times; i++) await held.session.run({ x })
+      },
+      { device, times },
+    )
+  await run(10)
+  const before = await heap(page)
+  await run(200)
+  // A mebibyte a run.
+  expect((await heap(page)) - before).toBeLessThan(10 * 2 ** 20)
+  await page.context().close()
 })

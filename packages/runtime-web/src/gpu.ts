@@ -23,69 +23,74 @@ function noAdapter(): DeviceUnavailableError {
 
 /** A GPU device while it is there. */
 export type LiveDevice = {
-  /** Runs `act`, and ends when the device is lost, which `act` may wait for in vain. */
+  /** What `act` gives; when the device is lost, of which `act` may never hear, the error that says so. */
   during<T>(name: string, act: () => Promise<T>): Promise<T>
 }
 
 export type Gpu = {
-  /** What tells ONNX Runtime which device a session is to use: its own first one, unless that was lost. */
+  /** What tells ONNX Runtime which device a session is to use: one of its own making, until that is lost. */
   provider(): Promise<{ readonly device?: GPUDevice }>
-  /** Looks after the device of a session that was just opened. */
-  watch(): Promise<void>
-  current(): LiveDevice | undefined
+  /** The device of a session that was just opened. */
+  current(): Promise<LiveDevice>
 }
 
-const gpus = new WeakMap<typeof Ort, Gpu>()
+type Watched = LiveDevice & { readonly device: GPUDevice; readonly isLost: () => boolean }
 
-export function gpuOf(ort: typeof Ort): Gpu {
-  const gpu = gpus.get(ort) ?? makeGpu(ort)
-  gpus.set(ort, gpu)
-  return gpu
-}
-
-type Watched = LiveDevice & { readonly device: GPUDevice; lost: GPUDeviceLostInfo | undefined }
-
-function makeGpu(ort: typeof Ort): Gpu {
-  let own: GPUDevice | undefined
+/** The devices of a build of onnxruntime-web, one after another. */
+export function makeGpu(ort: typeof Ort): Gpu {
   let watched: Watched | undefined
+  let own: GPUDevice | undefined
   return {
     async provider() {
-      if (watched?.lost) {
+      if (watched?.isLost()) {
         own = await successor(watched.device)
         watched = watch(own)
       }
       return own ? { device: own } : {}
     },
-    async watch() {
+    async current() {
       watched ??= watch((await ort.env.webgpu.device) as GPUDevice)
+      return watched
     },
-    current: () => watched,
   }
 }
 
+/** How long, in milliseconds, a run that failed waits for the news that its device was lost. */
+const grace = 50
+
 function watch(device: GPUDevice): Watched {
-  const lost = device.lost.then((info) => {
-    watched.lost = info
+  let lost: GPUDeviceLostInfo | undefined
+  // A race with `device.lost` itself would leave a reaction there for every run there ever was.
+  const waiting = new Set<() => void>()
+  device.lost.then((info) => {
+    lost = info
+    for (const tell of waiting) tell()
   })
-  const watched: Watched = {
+  const error = (name: string, cause?: unknown): SessionError =>
+    new SessionError(`${name}: the GPU device was lost: ${lost?.message || lost?.reason}`, {
+      cause,
+      remedy: 'open the session again, or use device wasm',
+    })
+  return {
     device,
-    lost: undefined,
+    isLost: () => lost !== undefined,
     async during(name, act) {
-      const fail = (cause?: unknown): never => {
-        const why = watched.lost?.message || watched.lost?.reason || 'unknown'
-        throw new SessionError(`${name}: the GPU device was lost: ${why}`, { cause, remedy: 'open the session again, or use device wasm' })
-      }
-      if (watched.lost) fail()
+      if (lost) throw error(name)
+      let tell = (): void => undefined
+      const end = new Promise<never>((_, reject) => {
+        tell = () => reject(error(name))
+      })
+      waiting.add(tell)
       try {
-        return await Promise.race([act(), lost.then((): never => fail())])
-      } catch (error) {
-        // What fails on a device that goes is told before that it is gone.
-        await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 0))])
-        return watched.lost ? fail(error) : Promise.reject(error)
+        return await Promise.race([act(), end])
+      } catch (cause) {
+        if (!lost) await new Promise((resolve) => setTimeout(resolve, grace))
+        throw lost ? error(name, cause) : cause
+      } finally {
+        waiting.delete(tell)
       }
     },
   }
-  return watched
 }
 
 /** A new device with what the lost one had, as ONNX Runtime had asked for it. */

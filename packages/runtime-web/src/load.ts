@@ -1,7 +1,8 @@
 import type { GraphName } from '@niceflow/core'
-import { DeviceUnavailableError, Flow, type Session } from '@niceflow/runtime'
+import { DeviceUnavailableError, Flow } from '@niceflow/runtime'
+import type { OnWarning, WebDevice } from './builds.ts'
 import { type BundleOptions, fetchBundle } from './bundle.ts'
-import type { OpenOptions } from './open.ts'
+import { assertDevice, type OpenOptions, type WebSession } from './open.ts'
 import { openSession } from './session.ts'
 
 export type LoadOptions = BundleOptions &
@@ -16,24 +17,24 @@ export type LoadOptions = BundleOptions &
  * @throws InvalidManifestError, InvalidBundleError, DeviceUnavailableError, SessionError; the signal's reason where it ended the load
  */
 export async function loadFlow(url: string | URL, options: LoadOptions = {}): Promise<Flow> {
-  const { device, threads, signal, progress_callback, onWarning = () => undefined } = options
+  const { device = 'auto', threads, signal, progress_callback, onWarning = () => undefined } = options
+  await assertDevice(device)
   const { manifest, dtype, variant, contents } = await fetchBundle(url, options)
   const externalData = { [variant.weights]: contents.get(variant.weights)! }
-  const open = (graph: GraphName, opening: OpenOptions): Promise<Session> => {
+  const open: OpenGraph = (graph, opening) => {
     const name = variant[graph]!
     return openSession(contents.get(name)!, { ...opening, ...(threads === undefined ? {} : { threads }), externalData, name })
   }
-  const opened: Session[] = []
+  const opened: WebSession[] = []
   try {
-    const encoder = await open('encoder', { ...(device && { device }), onWarning })
+    const encoder = await open('encoder', { device, onWarning })
     opened.push(encoder)
     signal?.throwIfAborted()
     // The encoder has settled what `auto` means, and told what there is to tell.
-    const on = { device: encoder.device as 'wasm' | 'webgpu' }
-    const decoder = await open('decoder', on)
+    const decoder = await open('decoder', { device: encoder.device })
     opened.push(decoder)
     signal?.throwIfAborted()
-    const inpainter = variant.inpainter === undefined ? undefined : () => openInpainter(open, on.device, onWarning)
+    const inpainter = variant.inpainter === undefined ? undefined : () => openInpainter(open, encoder.device, onWarning)
     const flow = new Flow({ ...options, manifest, dtype, encoder, decoder, inpainter })
     progress_callback?.({ status: 'ready', name: manifest.name })
     return flow
@@ -43,12 +44,10 @@ export async function loadFlow(url: string | URL, options: LoadOptions = {}): Pr
   }
 }
 
+type OpenGraph = (graph: GraphName, options: OpenOptions) => Promise<WebSession>
+
 /** Where the device has no kernel for the inpainter's Loop, as WebGPU has none, it runs on WebAssembly. */
-async function openInpainter(
-  open: (graph: GraphName, opening: OpenOptions) => Promise<Session>,
-  device: 'wasm' | 'webgpu',
-  onWarning: (warning: string) => void,
-): Promise<Session> {
+async function openInpainter(open: OpenGraph, device: WebDevice, onWarning: OnWarning): Promise<WebSession> {
   try {
     return await open('inpainter', { device, onWarning })
   } catch (error) {

@@ -1,8 +1,9 @@
+import { InvalidValueError } from '@niceflow/core'
 import { DeviceUnavailableError, type ResidentSession, type Session, SessionError } from '@niceflow/runtime'
 import { type NativeSession, OrtSession, oneLine } from '@niceflow/runtime/onnxruntime'
 import type * as Ort from 'onnxruntime-web'
-import { type Build, loadBuild, type OnWarning, type WebDevice } from './builds.ts'
-import { assertAdapter, type Gpu, gpuOf } from './gpu.ts'
+import { type Build, loadBuild, type OnWarning, type WebDevice, webDevices } from './builds.ts'
+import { assertAdapter, type LiveDevice } from './gpu.ts'
 
 export type WebSession = Session & { readonly device: WebDevice }
 export type WebResidentSession = ResidentSession & { readonly device: WebDevice }
@@ -23,6 +24,14 @@ export type OpenOptions = {
   readonly onWarning?: OnWarning
 }
 
+/** @throws InvalidValueError for another device; DeviceUnavailableError for webgpu where there is none */
+export async function assertDevice(device: WebDevice | 'auto'): Promise<void> {
+  if (device !== 'auto' && !webDevices.includes(device)) {
+    throw new InvalidValueError({ what: 'device', expected: `auto, ${webDevices.join(', ')}`, got: device, usage: true })
+  }
+  if (device === 'webgpu') await assertAdapter()
+}
+
 /** Opens a graph on a device; see `openSession`. */
 export async function openOn(
   device: WebDevice,
@@ -30,36 +39,30 @@ export async function openOn(
   { threads, externalData, name = 'model', onWarning = () => undefined }: Omit<OpenOptions, 'device'>,
   resident: readonly string[] = [],
 ): Promise<WebResidentSession> {
-  if (device === 'webgpu') await assertAdapter()
+  await assertDevice(device)
   const build = await loadBuild(device, threads, onWarning).catch((cause: unknown) => {
     throw notLoaded(device, cause)
   })
-  const { ort, enqueue } = build
+  const { ort, gpu, enqueue } = build
   return enqueue(async () => {
-    const gpu = device === 'webgpu' ? gpuOf(ort) : undefined
-    const provider = gpu ? { name: device, ...(await gpu.provider()) } : { name: device }
     const options: Ort.InferenceSession.SessionOptions = {
       logSeverityLevel: 4,
-      executionProviders: [provider],
+      executionProviders: [{ name: device, ...(await gpu?.provider()) }],
       ...(externalData && { externalData: Object.entries(externalData).map(([path, data]) => ({ path, data })) }),
       ...(resident.length === 0 ? {} : { preferredOutputLocation: Object.fromEntries(resident.map((output) => [output, 'gpu-buffer'])) }),
       // ONNX Runtime would run on the CPU whatever WebGPU has no kernel for; a session that opens runs on its device.
       ...(gpu && { extra: { 'session.disable_cpu_ep_fallback': '1' } }),
     }
-    try {
-      const session = await ort.InferenceSession.create(model, options)
-      await gpu?.watch()
-      return new OrtSession({ ort, session: oneAtATime(session, name, build, gpu), name, device })
-    } catch (cause) {
+    const session = await ort.InferenceSession.create(model, options).catch((cause: unknown) => {
       throw openingError(device, name, cause)
-    }
+    })
+    return new OrtSession({ ort, session: oneAtATime(session, name, build, await gpu?.current()), name, device })
   })
 }
 
 /** What a session does, in the queue of its build; on a GPU no longer than that is there. */
-function oneAtATime(session: Ort.InferenceSession, name: string, { enqueue }: Build, gpu: Gpu | undefined): NativeSession {
+function oneAtATime(session: Ort.InferenceSession, name: string, { enqueue }: Build, device: LiveDevice | undefined): NativeSession {
   const { inputNames, outputNames, inputMetadata } = session
-  const device = gpu?.current()
   const run = (...words: Parameters<Ort.InferenceSession['run']>): ReturnType<Ort.InferenceSession['run']> =>
     enqueue(() => (device ? device.during(name, () => session.run(...words)) : session.run(...words)))
   return { inputNames, outputNames, inputMetadata, run: run as NativeSession['run'], release: () => enqueue(() => session.release()) }
@@ -67,7 +70,10 @@ function oneAtATime(session: Ort.InferenceSession, name: string, { enqueue }: Bu
 
 function notLoaded(device: WebDevice, cause: unknown): unknown {
   if (!(cause instanceof TypeError)) return cause
-  return new SessionError(`onnxruntime-web for ${device} does not load: ${oneLine(cause)}`, { cause, remedy: 'reload the page' })
+  return new SessionError(`onnxruntime-web for ${device} does not load: ${oneLine(cause)}`, {
+    cause,
+    remedy: 'try again, or reload the page',
+  })
 }
 
 /** What ONNX Runtime says when a session cannot be opened, and what it means. */

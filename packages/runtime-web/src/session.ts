@@ -1,6 +1,4 @@
-import { InvalidValueError } from '@niceflow/core'
 import { DeviceUnavailableError } from '@niceflow/runtime'
-import { webDevices } from './builds.ts'
 import { probeWebgpu } from './devices.ts'
 import { type OpenOptions, openOn, type WebResidentSession, type WebSession } from './open.ts'
 
@@ -11,9 +9,6 @@ import { type OpenOptions, openOn, type WebResidentSession, type WebSession } fr
  * does not load
  */
 export async function openSession(model: Uint8Array, { device = 'auto', ...options }: OpenOptions = {}): Promise<WebSession> {
-  if (device !== 'auto' && !webDevices.includes(device)) {
-    throw new InvalidValueError({ what: 'device', expected: `auto, ${webDevices.join(', ')}`, got: device, usage: true })
-  }
   if (device !== 'auto') return openOn(device, model, options)
   const toWasm = (reason: string): Promise<WebSession> => {
     options.onWarning?.(`${reason}: running on wasm`)
