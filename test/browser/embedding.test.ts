@@ -1,4 +1,4 @@
-import { mkdtempSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Flow } from '@niceflow/runtime'
@@ -41,4 +41,22 @@ test('with nothing of ours but that file a page draws what Node draws of the sam
 
 test('with runtime-web a page draws what Node draws of the same seed', async () => {
   expectDigits(await drawn('sample.html'), await flow.sample(64, { seed: 1 }))
+})
+
+test('the page about browsers shows the scripts as they are, and names every example', () => {
+  const page = readFileSync(join(examples, '..', 'docs', 'browser.md'), 'utf8')
+  const shown = [...page.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code)
+  for (const name of ['embed.html', 'train-vite.html']) {
+    const [, script] = /<script type="module">\n([\s\S]*?)<\/script>/.exec(readFileSync(join(examples, name), 'utf8'))!
+    expect(shown).toContain(script)
+  }
+  for (const name of readdirSync(examples).filter((name) => name.endsWith('.html'))) expect(page).toContain(`(../examples/${name})`)
+})
+
+test('examples are as short as is said: the one that trains thirty lines, the others twenty-five', () => {
+  for (const name of readdirSync(examples).filter((name) => name.endsWith('.html'))) {
+    const [, script] = /<script type="module">\n([\s\S]*?)<\/script>/.exec(readFileSync(join(examples, name), 'utf8'))!
+    const lines = script!.split('\n').filter((line) => !/^\s*(\/\/.*|import .*)?$/.test(line))
+    expect(lines.length, name).toBeLessThanOrEqual(name.startsWith('train') ? 30 : 25)
+  }
 })
