@@ -1,10 +1,13 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openBrowser, servePages } from '@niceflow/testing'
+import { loadFlow } from '@niceflow/runtime-node'
+import type { Page } from '@niceflow/testing'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { drawnDigits, exampleLatents, expectDigits } from '../browser/digits.ts'
 import { type App, makeApp, root } from './app.ts'
+import { openExample } from './pages.ts'
 
 /** What a user of the published packages gets, tried as a user would: in an app of their own, away from the repository. */
 
@@ -24,7 +27,8 @@ test('every package holds its build, a README and the licence, the command its e
   )
   const licence = readFileSync(join(root, 'LICENSE'), 'utf8')
   for (const { name, folder, files } of app.packages) {
-    const ofCommand = ['bin/niceflow.mjs', 'examples/embed.mjs', 'examples/embed.py']
+    const examples = ['embed-vite.html', 'embed.html', 'embed.mjs', 'embed.py', 'sample-vite.html', 'sample.html', 'train-vite.html']
+    const ofCommand = ['bin/niceflow.mjs', ...examples.map((name) => `examples/${name}`)]
     const own = ['LICENSE', 'README.md', 'package.json', ...(name === 'niceflow' ? ofCommand : [])]
     const built = files.filter((file) => !own.includes(file))
     expect(files, name).toEqual(expect.arrayContaining(own))
@@ -119,36 +123,30 @@ test('the embedding example runs where it was installed, on files that the comma
   expect(readFileSync(app.path('digits.pgm')).length).toBe('P5 28 224 255\n'.length + 8 * 784)
 })
 
-test('runtime-web draws in a page without a bundler: plain ES modules, and a map of where they lie', async () => {
-  const imports = {
-    '@niceflow/core': '/node_modules/@niceflow/core/dist/index.js',
-    '@niceflow/runtime': '/node_modules/@niceflow/runtime/dist/index.js',
-    '@niceflow/runtime/onnxruntime': '/node_modules/@niceflow/runtime/dist/onnxruntime.js',
-    '@niceflow/runtime-web': '/node_modules/@niceflow/runtime-web/dist/index.js',
-    'onnxruntime-web/wasm': '/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs',
-    'zod/mini': '/node_modules/zod/mini/index.js',
-  }
-  const script = `
-    import { loadFlow } from '@niceflow/runtime-web'
-    const flow = await loadFlow('mnist-nice', { device: 'wasm' })
-    document.title = 'mean ' + (await flow.sample(4, { seed: 1 })).data.reduce((sum, value) => sum + value / 3136, 0)`
-  const map = `<script type="importmap">${JSON.stringify({ imports })}</script>`
-  writeFileSync(app.path('plain.html'), `<!doctype html>${map}<script type="module">${script}</script>`)
-  const node = `import { loadFlow } from '@niceflow/runtime-node'${script.split("runtime-web'")[1]}`
-    .replaceAll('wasm', 'cpu')
-    .replace('document.title =', 'console.log(')
-  writeFileSync(app.path('plain.mjs'), `${node})`)
-  const [, mean] = (await app.run(process.execPath, 'plain.mjs')).split(' ')
-  const [browser, pages] = await Promise.all([openBrowser(), servePages(app.path(), { isolated: true })])
-  try {
-    const page = await browser.newPage()
-    await page.goto(`${pages.url}/plain.html`)
-    await page.waitForFunction('document.title')
-    expect(Number((await page.title()).split(' ')[1])).toBeCloseTo(Number(mean), 5)
-  } finally {
-    await browser.close()
-    await pages.close()
-  }
+describe('the examples for pages, from where they were installed', () => {
+  test('draw what Node draws, without a bundler and with Vite, by nothing of ours and by runtime-web', async () => {
+    const flow = await loadFlow(app.path('mnist-nice'), { device: 'cpu' })
+    const expected = { embed: await flow.decode(exampleLatents()), sample: await flow.sample(64, { seed: 1 }) }
+    await flow.dispose()
+    for (const [name, values] of Object.entries(expected)) {
+      expectDigits(await openExample(app, name, drawnDigits), values)
+      expectDigits(await openExample(app, `${name}-vite`, drawnDigits, bin('vite')), values)
+    }
+  })
+
+  test('train, with Vite', async () => {
+    const learned = async (page: Page, url: string): Promise<string> => {
+      await page.goto(url)
+      await page.mouse.move(50, 100)
+      await page.mouse.down()
+      await page.mouse.move(350, 300, { steps: 50 })
+      await page.mouse.up()
+      await page.getByRole('button', { name: 'Train' }).click()
+      await page.getByText('drawn from what it learned').waitFor()
+      return (await page.locator('output').textContent())!
+    }
+    expect(await openExample(app, 'train-vite', learned, bin('vite'))).toMatch(/^step (\d+) of \1: -\d+\.\d\d nats/)
+  })
 })
 
 test('of all that is installed two packages have install scripts: one compares versions, one fetches nothing when it is told so', async () => {

@@ -34,3 +34,21 @@ describe('64 samples of mnist-nice', async () => {
     options,
   )
 })
+
+/** What a visitor waits for when the last byte is there, and a little more: a bundle out of the cache, checked and opened, and a sample. */
+describe('the first sample of mnist-nice', async () => {
+  const site = await openSite({ sources: [models] })
+  const page = await site.page()
+  const first = (): Promise<void> =>
+    page.evaluate(async (threads) => {
+      const flow = await niceflow.loadFlow('mnist-nice', { device: 'wasm', threads })
+      await flow.sample(1, { seed: 1 })
+      await flow.dispose()
+    }, threads)
+  await first()
+
+  bench(`Chromium, WebAssembly, ${threads} threads`, first, {
+    time: 2000,
+    teardown: (_: unknown, mode?: string) => (mode === 'run' ? site.close() : undefined),
+  })
+})
