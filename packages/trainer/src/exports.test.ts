@@ -56,6 +56,7 @@ it('exports these names and no others', () => {
       "summarize",
       "syncFolder",
       "takeLock",
+      "targets",
       "temporaryName",
       "testLevel",
       "train",
@@ -66,6 +67,7 @@ it('exports these names and no others', () => {
       "writeBundle",
       "writeError",
       "writeSingleFile",
+      "writeTarget",
     ]
   `)
 })
