@@ -12,20 +12,24 @@ import { kserveManifest, kserveRepository, tritonConfig } from './target-texts.t
 export const targets = ['triton', 'kserve', 'ray'] as const
 export type Target = (typeof targets)[number]
 
+/** The paths of the graphs that a target has. */
+export type TargetGraphs = { readonly [G in SingleGraph]?: string }
+
 /** Where graphs go, their weights inside, and the texts beside them, by path. */
 type Layout = {
-  readonly graphs: { readonly [G in SingleGraph]?: string }
+  readonly graphs: TargetGraphs
   readonly texts: Readonly<Record<string, string>>
 }
 
-type Ports = Readonly<Record<SingleGraph, Pick<Graph, 'inputs' | 'outputs'>>>
+/** What the texts are made from. */
+type Graphs = { readonly [G in SingleGraph]: { readonly graph: Graph } }
 
-const layouts: Readonly<Record<Target, (name: string, ports: Ports) => Layout | Promise<Layout>>> = {
-  triton: (name, ports) => tritonRepository('.', name, ports),
-  kserve: (name, ports) => {
-    const { graphs, texts } = tritonRepository(kserveRepository, name, ports)
-    const models = singleGraphs.map((graph) => modelName(name, graph))
-    return { graphs, texts: { ...texts, 'inference-service.yaml': kserveManifest(serviceName(name), models) } }
+const layouts: Readonly<Record<Target, (name: string, models: Graphs) => Layout | Promise<Layout>>> = {
+  triton: (name, models) => tritonRepository('.', name, models),
+  kserve: (name, models) => {
+    const { graphs, texts } = tritonRepository(kserveRepository, name, models)
+    const names = singleGraphs.map((graph) => modelName(name, graph))
+    return { graphs, texts: { ...texts, 'inference-service.yaml': kserveManifest(serviceName(name), names) } }
   },
   ray: async () => ({
     graphs: { encoder: 'encoder.onnx' },
@@ -36,7 +40,7 @@ const layouts: Readonly<Record<Target, (name: string, ports: Ports) => Layout | 
 /** A served model is one graph of a bundle: `<name>_encoder`. */
 const modelName = (name: string, graph: SingleGraph): string => `${name}_${graph}`
 
-function tritonRepository(folder: string, name: string, ports: Ports): Layout {
+function tritonRepository(folder: string, name: string, models: Graphs): Layout {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
     throw badName({ what: 'name of the models', expected: 'letters, digits, ".", "_" and "-"', got: name })
   }
@@ -44,7 +48,7 @@ function tritonRepository(folder: string, name: string, ports: Ports): Layout {
   return {
     graphs: Object.fromEntries(singleGraphs.map((graph) => [graph, path(graph, '1', 'model.onnx')])),
     texts: Object.fromEntries(
-      singleGraphs.map((graph) => [path(graph, 'config.pbtxt'), tritonConfig(modelName(name, graph), ports[graph])]),
+      singleGraphs.map((graph) => [path(graph, 'config.pbtxt'), tritonConfig(modelName(name, graph), models[graph].graph)]),
     ),
   }
 }
@@ -65,8 +69,8 @@ export type TargetOptions = {
   readonly dtype?: StorageType | undefined
   /** Replace what an earlier export to the same engine wrote there. */
   readonly overwrite?: boolean | undefined
-  /** Looks at the graphs before the folder takes its name, and throws where they must not do. */
-  readonly check?: (graphs: Layout['graphs']) => Promise<void>
+  /** Looks at the graphs before the folder takes its name, and throws where it must not. */
+  readonly check?: (graphs: TargetGraphs) => Promise<void>
 }
 
 /**
@@ -81,11 +85,13 @@ export async function writeTarget(
   { target, dtype, overwrite = false, check }: TargetOptions,
 ): Promise<Readonly<Record<string, number>>> {
   const read = await readBundle(bundle, dtype && { dtype })
-  const [encoder, decoder] = [await encodeSingleFile(read, 'encoder'), await encodeSingleFile(read, 'decoder')]
-  const { graphs, texts } = await layouts[target](read.manifest.name, { encoder: encoder.graph, decoder: decoder.graph })
-  const files: Record<string, Uint8Array> = Object.fromEntries(Object.entries(texts).map(([path, text]) => [path, Buffer.from(text)]))
-  if (graphs.encoder !== undefined) files[graphs.encoder] = encoder.contents
-  if (graphs.decoder !== undefined) files[graphs.decoder] = decoder.contents
+  const encoded = { encoder: await encodeSingleFile(read, 'encoder'), decoder: await encodeSingleFile(read, 'decoder') }
+  const { graphs, texts } = await layouts[target](read.manifest.name, encoded)
+  const placed = Object.entries(graphs) as [SingleGraph, string][]
+  const files: Readonly<Record<string, Uint8Array>> = Object.fromEntries([
+    ...Object.entries(texts).map(([path, text]) => [path, Buffer.from(text)]),
+    ...placed.map(([graph, path]) => [path, encoded[graph].contents]),
+  ])
   await replaceFolder(
     out,
     () => assertReplaceableTarget(resolve(out), Object.keys(files), overwrite),
@@ -94,7 +100,7 @@ export async function writeTarget(
         await ensureFolder(dirname(join(draft, path)))
         await writeAtomic(join(draft, path), contents)
       }
-      await check?.(Object.fromEntries(Object.entries(graphs).map(([graph, path]) => [graph, join(draft, path)])))
+      await check?.(Object.fromEntries(placed.map(([graph, path]) => [graph, join(draft, path)])))
     },
   )
   return Object.fromEntries(Object.entries(files).map(([path, { length }]) => [path, length]))
