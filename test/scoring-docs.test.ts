@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '..')
 const docs = join(root, 'packages', 'cli', 'docs')
-const pages = ['likelihood.md', 'scoring.md'].map((name) => ({ name, text: readFileSync(join(docs, name), 'utf8') }))
+const pages = ['likelihood.md', 'scoring.md', 'engines.md'].map((name) => ({ name, text: readFileSync(join(docs, name), 'utf8') }))
 
 /** Runs the JavaScript of a page at the top of the repository, whose packages and models it names; without a build, as tests are. */
 async function output(name: string): Promise<string> {

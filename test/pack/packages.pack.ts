@@ -19,17 +19,20 @@ afterAll(() => app?.remove())
 
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
 
-test('every package holds its build, a README and the licence, the command its examples, and nothing else', () => {
+test('every package holds its build, a README and the licence, some what they copy for their users, and nothing else', () => {
   expect(app.packages.map(({ name }) => name).sort()).toEqual(
     ['core', 'data', 'engine', 'flow', 'formats', 'graph', 'report', 'runtime', 'runtime-node', 'runtime-web', 'trainer']
       .map((name) => `@niceflow/${name}`)
       .concat('niceflow'),
   )
   const licence = readFileSync(join(root, 'LICENSE'), 'utf8')
+  const examples = ['embed-vite.html', 'embed.html', 'embed.mjs', 'embed.py', 'sample-vite.html', 'sample.html', 'train-vite.html']
+  const besides: Readonly<Record<string, readonly string[]>> = {
+    niceflow: ['bin/niceflow.mjs', ...examples.map((name) => `examples/${name}`)],
+    '@niceflow/trainer': ['targets/score.py'],
+  }
   for (const { name, folder, files } of app.packages) {
-    const examples = ['embed-vite.html', 'embed.html', 'embed.mjs', 'embed.py', 'sample-vite.html', 'sample.html', 'train-vite.html']
-    const ofCommand = ['bin/niceflow.mjs', ...examples.map((name) => `examples/${name}`)]
-    const own = ['LICENSE', 'README.md', 'package.json', ...(name === 'niceflow' ? ofCommand : [])]
+    const own = ['LICENSE', 'README.md', 'package.json', ...(besides[name] ?? [])]
     const built = files.filter((file) => !own.includes(file))
     expect(files, name).toEqual(expect.arrayContaining(own))
     expect(

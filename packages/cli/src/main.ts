@@ -19,7 +19,7 @@ const commands: readonly Entry[] = [
   { usage: 'train', about: 'Fit a flow to a dataset', load: async () => (await import('./commands/train.ts')).trainCommand },
   {
     usage: 'export <source>',
-    about: 'Write a run as a bundle of ONNX graphs, or one graph as a single file, and verify it',
+    about: 'Write a run as a bundle of ONNX graphs, one graph as a file, or what Triton, KServe or Ray run, and verify it',
     load: async () => (await import('./commands/export.ts')).exportCommand,
   },
   {

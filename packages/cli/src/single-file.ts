@@ -1,13 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, extname, join, resolve } from 'node:path'
+import { extname } from 'node:path'
 import { InvalidValueError, type StorageType } from '@niceflow/core'
 import { readBundle } from '@niceflow/runtime-node'
-import { assertReplaceableFile, exists, exportBundle, manifestFile, readRun, type SingleGraph, writeSingleFile } from '@niceflow/trainer'
+import { assertReplaceableFile, type SingleGraph, writeSingleFile } from '@niceflow/trainer'
 import { ownDataset, type Verified, verificationText, verifiedExamples, verifyVariants } from './bundle.ts'
 import type { Answer } from './command.ts'
 import type { DeviceFlags } from './flags.ts'
-import { warn } from './progress.ts'
+import { oneOf, withBundle } from './source.ts'
 import { megabytes } from './text.ts'
 
 export type SingleFileFlags = DeviceFlags & {
@@ -28,12 +26,10 @@ export async function exportSingleFile({ source, graph, out, name, dtype: dtypes
   if (extname(out).toLowerCase() !== '.onnx') {
     throw new InvalidValueError({ what: '--out of a single file', expected: 'a file ending in .onnx', got: out, usage: true })
   }
-  if (dtypes !== undefined && dtypes.length !== 1) {
-    throw new InvalidValueError({ what: '--dtype of a single file', expected: 'one', got: dtypes.join(','), usage: true })
-  }
+  const stored = oneOf(dtypes, 'a single file')
   await assertReplaceableFile(out, overwrite)
-  return withBundle(source, { name, dtype: dtypes?.[0] }, async (bundle) => {
-    const { manifest, dtype } = await readBundle(bundle, { verify: false, ...(dtypes && { dtype: dtypes[0]! }) })
+  return withBundle(source, { name, dtype: stored }, async (bundle) => {
+    const { manifest, dtype } = await readBundle(bundle, { verify: false, ...(stored && { dtype: stored }) })
     const { dataDir, ...device } = flags
     const dataset = await ownDataset(manifest.provenance.dataset, dataDir)
     let verified: readonly Verified[] = []
@@ -46,25 +42,4 @@ export async function exportSingleFile({ source, graph, out, name, dtype: dtypes
       text: `${verificationText(verified)}\n${graph}, ${dtype}, ${megabytes(bytes)}: ${out}`,
     }
   })
-}
-
-/** A bundle as it is; a run as a bundle of one storage type, for as long as `use` takes. */
-async function withBundle<T>(
-  source: string,
-  { name, dtype = 'fp32' }: { readonly name?: string | undefined; readonly dtype?: StorageType | undefined },
-  use: (bundle: string) => Promise<T>,
-): Promise<T> {
-  if (await exists(join(source, manifestFile))) {
-    if (name === undefined) return use(source)
-    throw new InvalidValueError({ what: '--name', expected: 'a run to name, as a bundle has its own', got: source, usage: true })
-  }
-  const run = await readRun(source, warn)
-  const scratch = await mkdtemp(join(tmpdir(), 'niceflow-'))
-  try {
-    const bundle = join(scratch, 'bundle')
-    await exportBundle(run, bundle, { name: name ?? basename(resolve(source)), dtypes: [dtype] })
-    return await use(bundle)
-  } finally {
-    await rm(scratch, { recursive: true, force: true })
-  }
 }

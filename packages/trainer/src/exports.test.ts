@@ -57,6 +57,7 @@ it('exports these names and no others', () => {
       "summarize",
       "syncFolder",
       "takeLock",
+      "targets",
       "temporaryName",
       "testLevel",
       "train",
@@ -67,6 +68,7 @@ it('exports these names and no others', () => {
       "writeBundle",
       "writeError",
       "writeSingleFile",
+      "writeTarget",
     ]
   `)
 })

@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { parseManifest, type StorageType } from '@niceflow/core'
-import { encodeModel } from '@niceflow/graph'
-import { readBundle } from '@niceflow/runtime-node'
+import { encodeModel, type Graph } from '@niceflow/graph'
+import { type Bundle, readBundle } from '@niceflow/runtime-node'
 import { metadataOf } from './bundle.ts'
 import { manifestFile } from './bundle-source.ts'
 import { WriteError, writeAtomic } from './files.ts'
@@ -35,10 +35,21 @@ export async function writeSingleFile(
   { graph: name, dtype: wanted, overwrite = false, check }: SingleFileOptions,
 ): Promise<number> {
   await assertReplaceableFile(out, overwrite)
-  const { manifest, dtype, paths } = await readBundle(bundle, wanted && { dtype: wanted })
-  const contents = encodeModel({ graph: await readGraph(paths[name], paths.weights), metadata: metadataOf(manifest, dtype) })
+  const { contents } = await encodeSingleFile(await readBundle(bundle, wanted && { dtype: wanted }), name)
   await writeAtomic(resolve(out), contents, check)
   return contents.length
+}
+
+/**
+ * One graph of a bundle, and the bytes of a file that needs nothing beside it.
+ * @throws ModelSizeError for more than protobuf holds
+ */
+export async function encodeSingleFile(
+  { manifest, dtype, paths }: Bundle,
+  name: SingleGraph,
+): Promise<{ readonly graph: Graph; readonly contents: Uint8Array }> {
+  const graph = await readGraph(paths[name], paths.weights)
+  return { graph, contents: encodeModel({ graph, metadata: metadataOf(manifest, dtype) }) }
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   selectFor,
   singleGraphs,
   storageCost,
+  targets,
   writeBundle,
 } from '@niceflow/trainer'
 import {
@@ -31,6 +32,7 @@ import { choicesFlag, type DeviceFlags, dataFlags, deviceFlags } from '../flags.
 import { cardFile, modelCard, samplesFile } from '../model-card.ts'
 import { countProgress, warn } from '../progress.ts'
 import { exportSingleFile } from '../single-file.ts'
+import { exportTarget } from '../target.ts'
 import { number, table } from '../text.ts'
 
 export const exportCommand: Command = command(
@@ -41,7 +43,7 @@ export const exportCommand: Command = command(
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: 'The folder of the bundle; the .onnx file, for --single-file',
+        describe: 'The folder of the bundle, or of the files of --target; the .onnx file, for --single-file',
       })
       .option('name', { type: 'string', requiresArg: true, describe: "The model's name", defaultDescription: "the folder's" })
       .option('dtype', {
@@ -54,12 +56,22 @@ export const exportCommand: Command = command(
         requiresArg: true,
         describe: 'Write this graph alone, its weights inside, for another app to embed',
       })
+      .option('target', {
+        choices: targets,
+        requiresArg: true,
+        describe: 'Write what this engine runs: a Triton model repository, one with a KServe manifest, or a Ray Data job',
+      })
+      .conflicts('target', 'single-file')
       .option('overwrite', { type: 'boolean', default: false, describe: 'Replace what is there already' })
       .example('$0 export runs/mnist --out out/mnist', 'write it, verify it')
       .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs')
       .example('$0 export models/mnist-nice --out out/mnist', 'a bundle anew: the same weights, the graphs of this version')
-      .example('$0 export out/mnist --single-file decoder --out decoder.onnx', 'a decoder for another app'),
-  async ({ singleFile: graph, ...flags }) => {
+      .example('$0 export out/mnist --single-file decoder --out decoder.onnx', 'a decoder for another app')
+      .example('$0 export models/mnist-nice --target triton --out repository', 'a model repository for Triton')
+      .example('$0 export models/mnist-nice --target kserve --out service', 'the same, and the manifest of a KServe service')
+      .example('$0 export models/mnist-nice --target ray --out job', 'a job that scores on a Ray cluster'),
+  async ({ singleFile: graph, target, ...flags }) => {
+    if (target !== undefined) return exportTarget({ target, ...flags })
     if (graph !== undefined) return exportSingleFile({ graph, ...flags })
     const { source: folder, out, name = basename(resolve(out)), dtype, overwrite, dataDir, ...device } = flags
     const source = await readSource(folder, warn)
