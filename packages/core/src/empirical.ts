@@ -74,11 +74,12 @@ export function logDensityOf(quantiles: Quantiles): (value: number) => number {
     return Math.max(1 / range, at === inner ? 0 : (there - here) / Math.abs(inner - at))
   }
   const falls = { left: fall(0, 1), right: fall(-1, -2) }
+  const [first, last] = [middles[0]!, middles.at(-1)!]
   return (value) => {
-    const above = middles.findIndex(([at]) => at > value)
-    const [first, last] = [middles[0]!, middles.at(-1)!]
+    let above = 0
+    while (above < middles.length && middles[above]![0] <= value) above++
     if (above === 0) return first[1] - falls.left * (first[0] - value)
-    if (above < 0) return last[1] - falls.right * (value - last[0])
+    if (above === middles.length) return last[1] - falls.right * (value - last[0])
     const [[low, lowLog], [high, highLog]] = [middles[above - 1]!, middles[above]!]
     return lowLog + ((value - low) / (high - low)) * (highLog - lowLog)
   }
