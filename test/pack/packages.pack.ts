@@ -17,7 +17,7 @@ const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
 
 test('every package holds its build, a README and the licence, the command its examples, and nothing else', () => {
   expect(app.packages.map(({ name }) => name).sort()).toEqual(
-    ['core', 'data', 'engine', 'flow', 'formats', 'graph', 'report', 'runtime', 'runtime-node', 'trainer']
+    ['core', 'data', 'engine', 'flow', 'formats', 'graph', 'report', 'runtime', 'runtime-node', 'server', 'trainer']
       .map((name) => `@niceflow/${name}`)
       .concat('niceflow'),
   )
