@@ -47,7 +47,7 @@ const rowsOf = ({ parts }: BatchCall): number[] => parts.flatMap((part) => (part
 
 const batcherOf = (options: BatcherOptions): ReturnType<typeof fakeRunner> & { batcher: Batcher } => {
   const fake = fakeRunner()
-  return { ...fake, batcher: new Batcher(fake.runner, options) }
+  return { ...fake, batcher: new Batcher(fake.runner, { prefetch: 1, ...options }) }
 }
 
 describe('a batcher', () => {
@@ -112,6 +112,14 @@ describe('a batcher', () => {
     expect([...(await short.done).outputs.log_likelihood!]).toEqual([9])
     long.cancel(new Error('gone'))
     await expect(long.done).rejects.toThrow('gone')
+  })
+
+  it('gives a busy worker no few rows that company may join', async () => {
+    const { batcher, calls } = batcherOf({ delayMs: 0, prefetch: 3 })
+    for (const value of [1, 2, 3]) batcher.submit(work([value]))
+    expect(calls.map(rowsOf)).toEqual([[1]])
+    batcher.submit(work([4]))
+    expect(calls.map(rowsOf)).toEqual([[1], [2, 3, 4]])
   })
 
   it('waits for more rows no longer than the delay', async () => {

@@ -8,6 +8,8 @@ export type BatchingOptions = {
   readonly delayMs?: number
   /** The most rows that wait; a request that would be more is refused. @default 4096 */
   readonly maxQueue?: number
+  /** Rows that are worth a call to a worker that is still busy. @default 32 */
+  readonly prefetch?: number
 }
 
 /** What a request wants of a graph. */
@@ -78,6 +80,7 @@ export class Batcher {
   readonly delayMs: number
   readonly #runner: Runner
   readonly #maxBatch: number
+  readonly #prefetch: number
   readonly #onBatch: BatcherOptions['onBatch']
   readonly #lanes = new Map<string, Entry[]>()
   #rows = 0
@@ -85,9 +88,10 @@ export class Batcher {
   /** Rows a second, of late. */
   #rate = 1000
 
-  constructor(runner: Runner, { maxBatch = 256, delayMs = 1, maxQueue = 4096, onBatch }: BatcherOptions = {}) {
+  constructor(runner: Runner, { maxBatch = 256, delayMs = 1, maxQueue = 4096, prefetch = 32, onBatch }: BatcherOptions = {}) {
     this.#runner = runner
     this.#maxBatch = maxBatch
+    this.#prefetch = prefetch
     this.delayMs = delayMs
     this.maxQueue = maxQueue
     this.#onBatch = onBatch
@@ -131,8 +135,10 @@ export class Batcher {
       const load = this.#runner.load
       const entries = load === undefined ? undefined : this.#oldest()
       if (!entries) return
+      // A busy worker gets its next batch before it asks where that is worth a call; fewer rows wait for company.
+      if (load! > 0 && !this.#holds(entries, this.#prefetch)) return
       const wait = this.delayMs - (performance.now() - entries[0]!.since)
-      if (wait > 0 && !this.#fills(entries)) {
+      if (wait > 0 && !this.#holds(entries, this.#maxBatch)) {
         this.#timer = setTimeout(() => this.pump(), Math.ceil(wait))
         return
       }
@@ -149,11 +155,11 @@ export class Batcher {
     return oldest
   }
 
-  #fills(entries: readonly Entry[]): boolean {
+  #holds(entries: readonly Entry[], least: number): boolean {
     let rows = 0
     return entries.some(({ work, sent }) => {
       rows += (work.count - sent) * work.draws
-      return rows >= this.#maxBatch
+      return rows >= least
     })
   }
 

@@ -11,7 +11,8 @@ export type PoolEvents = {
 }
 
 export type PoolOptions = PoolEvents & {
-  readonly size: number
+  /** How many workers, by what the first tells of itself. */
+  readonly size: (facts: WorkerFacts) => number
   /** Calls that a worker is given at once, so that the next is there when one ends. @default 2 */
   readonly depth?: number
   /** Makes a worker; for tests. @default startWorker */
@@ -44,7 +45,8 @@ export class WorkerPool {
     const { size, start = startWorker } = options
     const workers: Worker[] = []
     try {
-      while (workers.length < size) workers.push(await start(spec))
+      workers.push(await start(spec))
+      while (workers.length < size(workers[0]!.facts)) workers.push(await start(spec))
       return new WorkerPool(spec, workers, options)
     } catch (error) {
       await Promise.all(workers.map((worker) => worker.stop()))

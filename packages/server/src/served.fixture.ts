@@ -20,7 +20,7 @@ export async function startServer(
   const models = mkdtempSync(join(tmpdir(), 'niceflow-server-'))
   cpSync(released, join(models, 'mnist'), { recursive: true })
   const bare = await loadFlow(released, { device: 'cpu', threads: 1 })
-  const app = await createServer({ models, device: 'cpu', threads: 1, pollSeconds: 0, ...options })
+  const app = await createServer({ models, device: 'cpu', threads: 1, workers: 1, pollSeconds: 0, ...options })
   return {
     app,
     bare,

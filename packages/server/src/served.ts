@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { InvalidValueError, type Judge, judgeBy, NiceflowError } from '@niceflow/core'
 import { NonFiniteLikelihoodError } from '@niceflow/runtime'
 import { Batcher, type BatchingOptions, type Done, type Work } from './batcher.ts'
@@ -15,7 +16,7 @@ import { type PoolEvents, WorkerPool } from './pool.ts'
 import { add, addBatch, noStatistics, type Statistics } from './statistics.ts'
 
 export type ServingOptions = Omit<WorkerSpec, 'dir'> & {
-  /** Worker processes of each bundle. @default 1 */
+  /** Worker processes of each bundle. @default on a CPU as many as cores, up to 4, which share the cores; else 1 */
   readonly workers?: number
   readonly batching?: BatchingOptions
 }
@@ -31,6 +32,9 @@ export type ServedEvents = PoolEvents & { readonly onBatch?: (graph: GraphName, 
 /** An inference that ended so long ago tells that a model is ready; a probe may take so long. */
 const freshMs = 1000
 const probeMs = 5000
+
+/** Each holds the weights. */
+const mostWorkers = 4
 
 /** One version of a bundle, served: its workers, and what waits for them. */
 export class ServedBundle {
@@ -56,8 +60,13 @@ export class ServedBundle {
     options: ServingOptions,
     events: ServedEvents = {},
   ): Promise<ServedBundle> {
-    const { workers = 1, batching: _, ...spec } = options
-    return new ServedBundle(at, await WorkerPool.open({ ...spec, dir: at.dir }, { size: workers, ...events }), options, events)
+    const { workers, batching: _, ...given } = options
+    const cores = availableParallelism()
+    const onCpu = workers ?? Math.min(mostWorkers, cores)
+    // Threads of one operator wait for one another: on a machine that has else to do, workers of a thread each get far more done.
+    const spec = { threads: Math.max(1, Math.floor(cores / onCpu)), ...given, dir: at.dir }
+    const size = ({ device }: WorkerFacts): number => workers ?? (device === 'cpu' ? onCpu : 1)
+    return new ServedBundle(at, await WorkerPool.open(spec, { size, ...events }), options, events)
   }
 
   private constructor(
@@ -142,7 +151,7 @@ export class ServedBundle {
     this.#active++
     try {
       const { workers: _, batching: __, ...spec } = this.#options
-      this.#inpainters ??= WorkerPool.open({ ...spec, dir: this.dir }, { size: 1, depth: 1, ...this.#events })
+      this.#inpainters ??= WorkerPool.open({ ...spec, dir: this.dir }, { size: () => 1, depth: 1, ...this.#events })
       const pool = await this.#inpainters.catch((error: unknown) => {
         this.#inpainters = undefined
         throw error

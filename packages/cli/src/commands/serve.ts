@@ -23,7 +23,10 @@ export const serveCommand: Command = command(
       })
       .option('port', { default: 8080, ...integer('port', 0), describe: 'Any that is free for 0' })
       .option('host', { type: 'string', default: '127.0.0.1', requiresArg: true, describe: '0.0.0.0 or :: lets other machines in' })
-      .option('workers', { default: 1, ...integer('workers', 1), describe: 'Processes that run the graphs of each bundle' })
+      .option('workers', {
+        ...integer('workers', 1),
+        describe: 'Processes that run the graphs of each bundle; on a CPU, one a core and 4 at most if left out',
+      })
       .option('max-batch', { default: 256, ...integer('max-batch', 1), describe: 'The most rows that are joined into a batch' })
       .option('delay', {
         default: 1,
@@ -88,7 +91,7 @@ export const serveCommand: Command = command(
       models,
       ...deviceOptions(device),
       ...(dtype && { dtype }),
-      workers,
+      ...(workers !== undefined && { workers }),
       versions,
       pollSeconds: poll,
       control,

@@ -1,5 +1,6 @@
 import { gunzipSync, inflateSync } from 'node:zlib'
 import { InvalidValueError } from '@niceflow/core'
+import type { FastifyRequest } from 'fastify'
 import { RequestError } from '../errors.ts'
 
 /*
@@ -65,8 +66,14 @@ export const inferRequestSchema: object = {
   },
 }
 
-/** A body as it was before its content was encoded. @throws RequestError for another encoding, or a body that is longer than `limit` */
-export function decoded(body: Buffer, encoding: string | undefined, limit: number): Buffer {
+/**
+ * The bytes of a request's body, as they were before its content was encoded; none for one that has no body.
+ * @throws RequestError for another encoding, or a body that is longer than `limit`; for one that comes as lines where none are taken
+ */
+export function bodyOf({ body, headers }: FastifyRequest, limit: number): Buffer {
+  if (body === undefined || body === null) return Buffer.alloc(0)
+  if (!Buffer.isBuffer(body)) throw new RequestError('Content-Type: lines of JSON are for /v1/score', { status: 415 })
+  const encoding = headers['content-encoding']
   if (encoding === undefined || encoding === 'identity') return body
   const inflate = { gzip: gunzipSync, deflate: inflateSync }[encoding]
   if (!inflate) throw new RequestError(`Content-Encoding: expected gzip or deflate, got ${encoding}`, { status: 415 })

@@ -9,7 +9,7 @@ import { graphNames, type ServedBundle } from '../served.ts'
 import { bodyChecker } from '../validation.ts'
 import { version } from '../version.ts'
 import { configOf, extensions, metadataOf, statisticsOf } from './metadata.ts'
-import { decoded, inferRequestSchema, receive, type WireRequest } from './request.ts'
+import { bodyOf, inferRequestSchema, parseJson, receive, type WireRequest } from './request.ts'
 import { encodeAnswer, inputOf, outputsOf } from './tensors.ts'
 
 type Path = { readonly model: string; readonly version?: string }
@@ -69,7 +69,8 @@ export function protocolRoutes(app: FastifyInstance, context: Context): void {
   }
 
   app.post('/v2/repository/index', { schema: { tags, summary: 'All models in the folder, and whether they are served' } }, (request) => {
-    const { ready = false } = objectOf(request.body) as { ready?: boolean }
+    const body = bodyOf(request, context.limits.bodyBytes).toString()
+    const { ready = false } = Object(body === '' ? {} : parseJson(body)) as { ready?: boolean }
     const entries = repository.index().filter(({ state }) => !ready || state === 'READY')
     return entries.flatMap(({ name, ...entry }) => graphNames.map((graph) => ({ name: modelName(name, graph), ...entry })))
   })
@@ -91,9 +92,7 @@ export function protocolRoutes(app: FastifyInstance, context: Context): void {
 }
 
 async function infer(request: FastifyRequest, reply: FastifyReply, { bundle, graph }: At, context: Context): Promise<FastifyReply> {
-  const { headers } = request
-  const body = decoded((request.body as Buffer | undefined) ?? Buffer.alloc(0), headers['content-encoding'], context.limits.bodyBytes)
-  const received = receive(body, headers[binaryHeader] as string | undefined, assertRequest)
+  const received = receive(bodyOf(request, context.limits.bodyBytes), request.headers[binaryHeader] as string | undefined, assertRequest)
   const { id, parameters = {} } = received.request
   const { count, data } = inputOf(received, graph, bundle.facts.manifest.model)
   const wanted = outputsOf(received.request, graph)
@@ -128,16 +127,6 @@ function integerOf(name: string, value: unknown): number {
   if (value === undefined) return 0
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   throw new InvalidValueError({ what: `parameter ${name}`, expected: 'an integer from 0', got: value })
-}
-
-/** The JSON object of a body that may be left out. */
-function objectOf(body: unknown): object {
-  if (!Buffer.isBuffer(body) || body.length === 0) return {}
-  try {
-    return Object(JSON.parse(body.toString())) as object
-  } catch (cause) {
-    throw new RequestError(`body: not JSON: ${(cause as Error).message}`, { status: 400, cause })
-  }
 }
 
 async function allRun(bundles: readonly ServedBundle[]): Promise<boolean> {

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
-import { InvalidValueError, type ModelFacts, tensor } from '@niceflow/core'
+import { InvalidValueError, type ModelFacts, NiceflowError, tensor } from '@niceflow/core'
 import { InvalidFileError, type Rows, readImage, toGrey } from '@niceflow/formats'
 import { type InpaintMethod, inpaintMethods, makeMasks } from '@niceflow/runtime'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Context, Limits } from '../context.ts'
 import { RequestError } from '../errors.ts'
-import { decoded } from '../protocol/request.ts'
+import { bodyOf } from '../protocol/request.ts'
 import type { ServedBundle } from '../served.ts'
 import { readExamples } from './examples.ts'
 import { scoreLines } from './ndjson.ts'
@@ -177,18 +177,32 @@ type Given = { readonly field: string | undefined; readonly file: string | undef
 async function partsOf(request: FastifyRequest, { facts }: ServedBundle, limits: Limits, maskField?: string): Promise<Given[]> {
   const { model } = facts.manifest
   if (!request.isMultipart()) {
-    const body = decoded((request.body as Buffer | undefined) ?? Buffer.alloc(0), request.headers['content-encoding'], limits.bodyBytes)
-    return [{ field: undefined, file: undefined, rows: readExamples(body, 'body', model, limits) }]
+    return [{ field: undefined, file: undefined, rows: readExamples(bodyOf(request, limits.bodyBytes), 'body', model, limits) }]
   }
   const parts: Given[] = []
-  for await (const part of request.parts()) {
-    const bytes = part.type === 'file' ? await part.toBuffer() : Buffer.from(String(part.value))
-    const file = (part.type === 'file' && part.filename) || part.fieldname
-    const rows = part.fieldname === maskField ? readMask(bytes, file, model) : readExamples(bytes, file, model, limits)
-    parts.push({ field: part.fieldname, file, rows })
+  for await (const { field, file, bytes } of formParts(request)) {
+    parts.push({ field, file, rows: field === maskField ? readMask(bytes, file, model) : readExamples(bytes, file, model, limits) })
   }
   if (parts.length === 0) throw new InvalidValueError({ what: 'form', expected: 'a file', got: 'none' })
   return parts
+}
+
+/** @throws RequestError for a form that is none, or too long */
+async function* formParts(
+  request: FastifyRequest,
+): AsyncGenerator<{ readonly field: string; readonly file: string; readonly bytes: Buffer }> {
+  const parts = request.parts()
+  for (;;) {
+    try {
+      const { value: part, done } = await parts.next()
+      if (done) return
+      const bytes = part.type === 'file' ? await part.toBuffer() : Buffer.from(String(part.value))
+      yield { field: part.fieldname, file: (part.type === 'file' && part.filename) || part.fieldname, bytes }
+    } catch (cause) {
+      const { statusCode: status = 400, message } = cause as { statusCode?: number; message: string }
+      throw NiceflowError.is(cause) ? cause : new RequestError(`form: ${message}`, { status, cause })
+    }
+  }
 }
 
 /** White is observed, black is hidden. */
