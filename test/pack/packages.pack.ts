@@ -21,7 +21,7 @@ const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
 
 test('every package holds its build, a README and the licence, some what they copy for their users, and nothing else', () => {
   expect(app.packages.map(({ name }) => name).sort()).toEqual(
-    ['core', 'data', 'engine', 'flow', 'formats', 'graph', 'report', 'runtime', 'runtime-node', 'runtime-web', 'trainer']
+    ['core', 'data', 'engine', 'flow', 'formats', 'graph', 'report', 'runtime', 'runtime-node', 'runtime-web', 'server', 'trainer']
       .map((name) => `@niceflow/${name}`)
       .concat('niceflow'),
   )

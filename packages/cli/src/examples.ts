@@ -1,10 +1,11 @@
 import { type ModelFacts, NiceflowError, rows, tensor } from '@niceflow/core'
+import type { Rows } from '@niceflow/formats'
 import { defaultMaxBatch } from '@niceflow/runtime'
-import { finiteStretches, type Rows } from './examples/rows.ts'
+import { finiteStretches } from './examples/rows.ts'
 import { type Source, sources } from './examples/sources.ts'
 import { warn } from './progress.ts'
 
-export type { Rows } from './examples/rows.ts'
+export type { Rows }
 
 /** Where an example of a request came from: a file, and its row in it. */
 export type Origin = { readonly file: string; readonly row: number }

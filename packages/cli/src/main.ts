@@ -64,6 +64,11 @@ const commands: readonly Entry[] = [
     load: async () => (await import('./commands/summary.ts')).summaryCommand,
   },
   {
+    usage: 'serve <models>',
+    about: 'Likelihood scores over HTTP: the Open Inference Protocol, images and arrays',
+    load: async () => (await import('./commands/serve.ts')).serveCommand,
+  },
+  {
     usage: 'report <run> <bundle>',
     about: 'Write what a run came to as pictures and a page',
     load: async () => (await import('./commands/report.ts')).reportCommand,

@@ -1,6 +1,8 @@
 export { type FileFault, InvalidFileError } from './bytes.ts'
+export * from './examples.ts'
 export * from './gif.ts'
 export * from './idx.ts'
+export { imageSize, readImage, readJpeg } from './image.ts'
 export * from './jpeg-ls.ts'
 export { type ArrayLayout, layoutTensor } from './layout.ts'
 export * from './npy.ts'

@@ -8,6 +8,7 @@ test('the public surface is this and no more', () => {
     'engineEnvironment',
     'environmentOf',
     'loadFlow',
+    'loadParts',
     'loadTensorflow',
     'nativePackage',
     'nativePackages',

@@ -11,30 +11,43 @@ export type LoadOptions = BundleOptions &
     readonly graphs?: { readonly [G in GraphName]?: string }
   }
 
+/** What a flow is made of, its graphs opened. */
+export type LoadedParts = Required<Pick<FlowParts, 'manifest' | 'encoder' | 'decoder' | 'dtype'>> & Pick<FlowParts, 'inpainter'>
+
+/**
+ * Opens the graphs of a bundle, for who runs them beside or without a `Flow`.
+ * @param dir the folder that `niceflow export` wrote
+ * @throws InvalidManifestError, InvalidBundleError, DeviceUnavailableError, SessionError
+ */
+export async function loadParts(dir: string, options: LoadOptions = {}): Promise<LoadedParts> {
+  const { dtype: _dtype, verify: _verify, maxBatch: _maxBatch, progress_callback: _progress, graphs, ...opening } = options
+  const { manifest, dtype, paths: own } = await readBundle(dir, options)
+  const paths = { ...own, ...graphs }
+  const encoder = await openSession(paths.encoder, opening)
+  try {
+    // The encoder has settled what `auto` means.
+    const settled = { ...opening, device: encoder.device }
+    const decoder = await openSession(paths.decoder, settled)
+    return { manifest, dtype, encoder, decoder, inpainter: inpainterOf(paths.inpainter, settled) }
+  } catch (error) {
+    await encoder.dispose()
+    throw error
+  }
+}
+
 /**
  * Loads a trained flow from a bundle.
  * @param dir the folder that `niceflow export` wrote
  * @throws InvalidManifestError, InvalidBundleError, DeviceUnavailableError, SessionError
  */
 export async function loadFlow(dir: string, options: LoadOptions = {}): Promise<Flow> {
-  const { dtype: _dtype, verify: _verify, maxBatch: _maxBatch, progress_callback, graphs, ...opening } = options
-  const { manifest, dtype, paths: own } = await readBundle(dir, options)
-  const paths = { ...own, ...graphs }
-  const encoder = await openSession(paths.encoder, opening)
+  const parts = await loadParts(dir, options)
   try {
-    // The encoder has settled what `auto` means.
-    const decoder = await openSession(paths.decoder, { ...opening, device: encoder.device })
-    try {
-      const inpainter = inpainterOf(paths.inpainter, { ...opening, device: encoder.device })
-      const flow = new Flow({ ...options, manifest, dtype, encoder, decoder, inpainter })
-      progress_callback?.({ status: 'ready', name: manifest.name })
-      return flow
-    } catch (error) {
-      await decoder.dispose()
-      throw error
-    }
+    const flow = new Flow({ ...options, ...parts })
+    options.progress_callback?.({ status: 'ready', name: parts.manifest.name })
+    return flow
   } catch (error) {
-    await encoder.dispose()
+    await Promise.all([parts.encoder.dispose(), parts.decoder.dispose()])
     throw error
   }
 }

@@ -3,6 +3,7 @@ import {
   type DataRange,
   InvalidValueError,
   type Manifest,
+  type ModelFacts,
   meanAndError,
   NiceflowError,
   type StorageType,
@@ -205,16 +206,7 @@ export class Flow {
     const drawn = new Float32Array(source.count)
     await this.#run(this.#encoder, 'x', source, { log_likelihood: drawn })
     this.#assertScored(drawn, source, draws, onNonFinite)
-    const n = source.count / draws
-    const logLikelihood = new Float64Array(n)
-    const standardError = new Float64Array(n)
-    for (let row = 0; row < n; row++) {
-      const { mean, standardError: error } = meanAndError(drawn.subarray(row * draws, (row + 1) * draws))
-      logLikelihood[row] = mean
-      standardError[row] = error
-    }
-    const bits = logLikelihood.map((nats) => bitsPerDim(nats, model.dim, model.dataRange))
-    return { logLikelihood, standardError, bitsPerDim: bits, draws, range: model.dataRange }
+    return averageDraws(drawn, draws, model)
   }
 
   /**
@@ -315,6 +307,23 @@ export class Flow {
       told = row
     }
   }
+}
+
+/**
+ * The score of examples whose log-likelihoods were drawn one after another.
+ * @param drawn nats, [n, draws] flat
+ */
+export function averageDraws(drawn: Float32Array, draws: number, { dim, dataRange }: ModelFacts): Score {
+  const n = drawn.length / draws
+  const logLikelihood = new Float64Array(n)
+  const standardError = new Float64Array(n)
+  for (let row = 0; row < n; row++) {
+    const { mean, standardError: error } = meanAndError(drawn.subarray(row * draws, (row + 1) * draws))
+    logLikelihood[row] = mean
+    standardError[row] = error
+  }
+  const bits = logLikelihood.map((nats) => bitsPerDim(nats, dim, dataRange))
+  return { logLikelihood, standardError, bitsPerDim: bits, draws, range: dataRange }
 }
 
 function assertPorts(graph: string, session: Session, inputs: readonly string[], outputs: readonly string[]): void {

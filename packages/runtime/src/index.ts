@@ -1,5 +1,13 @@
 export * from './bundle.ts'
-export type { DequantizationKey, Examples, PriorDraws } from './examples.ts'
+export {
+  type DequantizationKey,
+  type Examples,
+  exampleRows,
+  floatRows,
+  type PriorDraws,
+  priorRows,
+  type RowSource,
+} from './examples.ts'
 export * from './flow.ts'
 export * from './importance.ts'
 export { type Inpainting, InpaintingDivergedError, type InpaintOptions, type InpaintProgress } from './inpainting.ts'

@@ -2,8 +2,18 @@ import type { Stats } from 'node:fs'
 import { open, opendir, readFile, realpath, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { arrayTypes, type ModelFacts, NiceflowError, sizeOf, type Tensor } from '@niceflow/core'
-import { type ArrayLayout, InvalidFileError, idxLayout, layoutTensor, npyLayout } from '@niceflow/formats'
-import { examplesOf, pixelsOf, type Rows, rowsOf, warnOutside } from './rows.ts'
+import {
+  type ArrayLayout,
+  examplesOf,
+  InvalidFileError,
+  idxLayout,
+  imageRow,
+  layoutTensor,
+  npyLayout,
+  type Rows,
+  rowsOf,
+} from '@niceflow/formats'
+import { warnOutside } from './rows.ts'
 
 /** A file of examples, of which it is known how many it holds; they are read when they are asked for. */
 export type Source = {
@@ -106,7 +116,7 @@ async function formatOf(file: string): Promise<{ readonly format: Format | undef
 }
 
 async function imageSource(file: string, model: ModelFacts): Promise<Source> {
-  return { file, count: 1, read: async () => pixelsOf(await readFile(file).catch(unreadable(file)), file, model) }
+  return { file, count: 1, read: async () => imageRow(await readFile(file).catch(unreadable(file)), file, model) }
 }
 
 function arraySource(layoutOf: (bytes: Uint8Array, length: number, file: string) => ArrayLayout): Format['source'] {

@@ -1,0 +1,104 @@
+import { Agent, request as httpRequest } from 'node:http'
+import type { Tensor } from '@niceflow/core'
+import type { Flow } from '@niceflow/runtime'
+import { binaryRequest, imagesFrom, type ScoreRequest, scoreIn } from './requests.ts'
+
+export type Faults = {
+  readonly url: string
+  readonly images: Tensor<'uint8'>
+  readonly bare: Flow
+  readonly requests: number
+  /** Kills a worker, and changes the bundle; called in turn while requests are made. */
+  readonly harms: readonly (() => void)[]
+}
+
+/** How requests ended. */
+export type Ended = {
+  readonly scored: number
+  /** By status, those that were answered with another than 200. */
+  readonly refused: Readonly<Record<string, number>>
+  /** Dropped by us, as was meant. */
+  readonly dropped: number
+  /** Malformed by us, and refused as such. */
+  readonly malformed: number
+  /** Of all scores, the greatest distance from the bare model's, in nats. */
+  readonly worst: number
+}
+
+type Answer = { readonly status: number; readonly body: Buffer; readonly headerLength: unknown }
+
+const seed = 11
+const concurrency = 64
+const block = 1000
+const harmEveryMs = 2000
+/** Every so many a request is dropped, malformed or read slowly. */
+const [dropEvery, malformEvery, slowEvery] = [97, 89, 83]
+
+/**
+ * Makes many requests of one image each, every one with an index of its own, among faults.
+ * @throws Error for an answer that is lost or is another image's
+ */
+export async function withFaults({ url, images, bare, requests, harms }: Faults): Promise<Ended> {
+  const agent = new Agent({ keepAlive: true, maxSockets: concurrency })
+  const refused: Record<string, number> = {}
+  let [scored, dropped, malformed, worst, harm] = [0, 0, 0, 0, 0]
+  const timer = setInterval(() => harms[harm++ % harms.length]!(), harmEveryMs)
+  try {
+    for (let start = 0; start < requests; start += block) {
+      const pixels = imagesFrom(images, start, block)
+      const { logLikelihood } = await bare.score(pixels, { seed, firstIndex: start })
+      let next = 0
+      const worker = async (): Promise<void> => {
+        for (let i = next++; i < block; i = next++) {
+          const index = start + i
+          const wanted = binaryRequest(pixels.subarray(i * bare.dim, (i + 1) * bare.dim), { seed, first_index: index })
+          if (index % dropEvery === 0) {
+            await ask(url, agent, wanted, { dropMs: 1 }).catch(() => undefined)
+            dropped++
+            continue
+          }
+          const broken = index % malformEvery === 0
+          const given = broken ? { ...wanted, body: wanted.body.subarray(0, wanted.body.length - 5) } : wanted
+          const { status, body, headerLength } = await ask(url, agent, given, { slowMs: index % slowEvery === 0 ? 50 : 0 })
+          if (broken) {
+            if (status !== 400) throw new Error(`malformed request ${index}: expected 400, got ${status}`)
+            malformed++
+          } else if (status === 200) {
+            worst = Math.max(worst, Math.abs(scoreIn(body, headerLength) - logLikelihood[i]!))
+            scored++
+          } else refused[status] = (refused[status] ?? 0) + 1
+        }
+      }
+      await Promise.all(Array.from({ length: concurrency }, worker))
+      process.stderr.write(`\r${start + block} of ${requests} requests, worst ${worst.toExponential(1)} nats `)
+    }
+  } finally {
+    clearInterval(timer)
+    agent.destroy()
+    process.stderr.write('\n')
+  }
+  return { scored, refused, dropped, malformed, worst }
+}
+
+/** One request; an answer that is read slowly is begun to be read after so long. */
+function ask(url: string, agent: Agent, { body, headers }: ScoreRequest, { dropMs = 0, slowMs = 0 } = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(url, { agent, method: 'POST', headers: { ...headers, 'content-length': body.length } }, (response) => {
+      const chunks: Buffer[] = []
+      const read = (): void => void response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      if (slowMs > 0) setTimeout(read, slowMs)
+      else read()
+      response.on('error', reject)
+      response.on('end', () => {
+        resolve({
+          status: response.statusCode!,
+          body: Buffer.concat(chunks),
+          headerLength: response.headers['inference-header-content-length'],
+        })
+      })
+    })
+    request.on('error', reject)
+    request.end(body)
+    if (dropMs > 0) setTimeout(() => request.destroy(), dropMs)
+  })
+}
