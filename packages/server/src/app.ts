@@ -38,8 +38,8 @@ declare module 'fastify' {
 
 /** Delay of the event loop from which on requests are refused, in milliseconds: single requests are answered long before. */
 const longestLoopMs = 2000
-/** Time that a client has for its request, in milliseconds: one that is slower holds a connection for nothing. */
-const requestTimeoutMs = 60_000
+/** Time that a client has for its body, in milliseconds: one that is slower holds a connection, and room, for nothing. Lines are taken as they come. */
+const bodyMs = 60_000
 
 /**
  * A server of the bundles in a folder: its models are loaded, and it can be injected requests; `listen` opens a port.
@@ -61,7 +61,6 @@ export async function createServer({
     requestIdHeader: 'x-request-id',
     genReqId: () => randomUUID(),
     bodyLimit: limits.bodyBytes,
-    requestTimeout: requestTimeoutMs,
     routerOptions: { maxParamLength: 200 },
     return503OnClosing: true,
   })
@@ -154,9 +153,14 @@ type Hooks = {
 
 function addHooks(app: FastifyInstance, { limits, check, answered }: Hooks): void {
   let pending = 0
+  const timers = new WeakMap<FastifyRequest, NodeJS.Timeout>()
+  app.addHook('preHandler', (request, _, done) => {
+    clearTimeout(timers.get(request))
+    done()
+  })
   app.addHook('onRequest', (request, reply, done) => {
-    check(request)
     reply.header('x-request-id', request.id)
+    check(request)
     const bytes = Number(request.headers['content-length'] ?? 0)
     if (bytes > 0) {
       if (pending + bytes > limits.pendingBytes) {
@@ -166,6 +170,8 @@ function addHooks(app: FastifyInstance, { limits, check, answered }: Hooks): voi
       reply.raw.once('close', () => {
         pending -= bytes
       })
+      const late = (): void => void request.raw.destroy()
+      timers.set(request, setTimeout(late, bodyMs).unref())
     }
     done()
   })

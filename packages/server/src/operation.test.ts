@@ -77,6 +77,15 @@ it('a body that is too long is refused', async () => {
   await end()
 })
 
+it('a process that is too large lets nobody in, and says so; it lives', async () => {
+  const { app: large, stop: end } = await startServer({ memoryBytes: 1 })
+  await expect.poll(async () => (await large.inject('/v2')).statusCode, { timeout: 5000 }).toBe(503)
+  const answer = await large.inject('/v2')
+  expect([answer.headers['retry-after'], answer.json()]).toEqual(['1', { error: 'the server is under pressure: rssBytes' }])
+  expect((await large.inject('/v2/health/live')).statusCode).toBe(200)
+  await end()
+})
+
 it('from draining on it is not ready, and lives', async () => {
   const { app: other, stop: end } = await startServer()
   other.drain()

@@ -15,6 +15,8 @@ export type PoolOptions = PoolEvents & {
   readonly size: (facts: WorkerFacts) => number
   /** Calls that a worker is given at once, so that the next is there when one ends. @default 2 */
   readonly depth?: number
+  /** A worker that takes longer over a call hangs, and is ended. @default 60000 */
+  readonly longestCallMs?: number
   /** Makes a worker; for tests. @default startWorker */
   readonly start?: (spec: WorkerSpec) => Promise<Worker>
 }
@@ -92,9 +94,13 @@ export class WorkerPool {
     const slot = this.#next()
     if (!slot) throw new ServerError('no worker is free')
     slot.pending++
+    const { longestCallMs = 60_000 } = this.#options
+    const worker = slot.worker!
+    const timer = setTimeout(() => worker.kill(), longestCallMs)
     try {
-      return await slot.worker!.call(call)
+      return await worker.call(call)
     } finally {
+      clearTimeout(timer)
       slot.pending--
       this.onFree()
     }
