@@ -79,7 +79,7 @@ const commands: readonly Entry[] = [
     load: async () => (await import('./commands/bench.ts')).benchCommand,
   },
   {
-    usage: 'data <action> [name]',
+    usage: 'data <action> [dataset]',
     about: 'Datasets: list shows them, fetch gets one',
     load: async () => (await import('./commands/data.ts')).dataCommand,
   },

@@ -9,6 +9,11 @@ export type FileState = DatasetFile & {
   readonly found?: string
 }
 
+/** Whether a file must be had before its dataset can be loaded. */
+export function isLacking({ state }: FileState): boolean {
+  return state !== 'ok' && state !== 'checksum unknown'
+}
+
 /** What `niceflow data list` shows of a dataset. */
 export type DatasetDescription = Omit<CatalogueEntry, 'files'> & {
   readonly name: string

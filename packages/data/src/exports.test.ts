@@ -14,6 +14,7 @@ it('exports the catalogue, hard sets, fetching, loading, and splits', () => {
     'findEntry',
     'hardImages',
     'hardSets',
+    'isLacking',
     'loadDataset',
     'parseName',
     'selectSplit',

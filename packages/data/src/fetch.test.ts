@@ -6,13 +6,16 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { Download } from './catalogue.ts'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { type CatalogueEntry, catalogue, type Download } from './catalogue.ts'
 import { download, type FetchOptions, fetchDataset } from './fetch.ts'
 
 // What is fetched, and how the server serves it at the moment.
-const content = randomBytes(300_000)
-const sha256 = createHash('sha256').update(content).digest('hex')
+const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+const payload = randomBytes(300_000)
+const content = gzipSync(payload)
+const sha256 = sha256Of(content)
 type Serving = {
   /** Bytes after which the connection is cut, a request each; the last holds for the rest. */
   cuts: readonly number[]
@@ -92,7 +95,7 @@ test('a fetch that ends keeps what came, and the next one goes on with it', asyn
   const { length } = await readFile(`${path}.part`)
   expect(error).toMatchObject({
     name: 'DatasetFileError',
-    message: `${url}: broken off after ${length} of 300000 bytes`,
+    message: `${url}: broken off after ${length} of ${content.length} bytes`,
     remedy: expect.stringMatching(
       /^run the command again: it goes on from there; where the network does not allow it, get .* place it as /,
     ),
@@ -162,7 +165,7 @@ test.each([404, 403, 500])('HTTP %i says so, and what to place where', async (st
 })
 
 test('a page of another length is not taken for the file', async () => {
-  await expect(get({ bytes: 170_052_171 })).rejects.toThrow(`${url}: expected 170052171 bytes, got 300000`)
+  await expect(get({ bytes: 170_052_171 })).rejects.toThrow(`${url}: expected 170052171 bytes, got ${content.length}`)
 })
 
 test('a server that cannot be reached is named, and what to place where', async () => {
@@ -178,6 +181,26 @@ test('a folder that cannot be written to is refused', async () => {
   await expect(download({ url, bytes: null, sha256: null }, join(dir, 'file', 'data.bin'))).rejects.toMatchObject({
     message: expect.stringMatching(/file\/data\.bin: cannot be written: (ENOTDIR|EEXIST)$/),
     remedy: 'free some space, or name another folder: --data-dir, or the variable NICEFLOW_DATA',
+  })
+})
+
+test('the files of a dataset come into its folder, once; a damaged copy that hides them is named', async () => {
+  const files = [{ name: 'data', sha256: sha256Of(payload) }]
+  const downloads = [{ url: url.replace('data.bin', 'data.gz'), bytes: content.length, sha256 }]
+  const { npm: _, ...entry } = catalogue.mnist!
+  Object.assign(catalogue, { sample: { ...entry, files: { train: files, test: [] }, downloads } satisfies CatalogueEntry })
+  onTestFinished(() => {
+    Reflect.deleteProperty(catalogue, 'sample')
+  })
+  const options = { dir: join(dir, 'sample'), ...quick }
+  const { fetched, dataset } = await fetchDataset('sample', options)
+  expect(fetched).toEqual([{ path: join(dir, 'sample', 'data.gz'), url: downloads[0]!.url, bytes: content.length, sha256, known: true }])
+  expect(dataset.files.map(({ state }) => state)).toEqual(['ok'])
+  expect((await fetchDataset('sample', options)).fetched).toEqual([])
+  await writeFile(join(dir, 'sample', 'data'), 'damaged')
+  await expect(fetchDataset('sample', options)).rejects.toMatchObject({
+    message: `${join(dir, 'sample', 'data')}: wrong checksum, though what it is of was fetched`,
+    remedy: 'remove it, or name another folder',
   })
 })
 

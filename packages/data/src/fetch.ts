@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { NiceflowError } from '@niceflow/core'
 import { catalogueEntry, type Download, parseName } from './catalogue.ts'
-import { type DatasetDescription, describeDataset } from './describe.ts'
+import { type DatasetDescription, describeDataset, isLacking } from './describe.ts'
 import { DatasetFileError, dataFolder, downloadOf, nameOf } from './places.ts'
 
 /** How much of a file is here; `total` is null where neither the catalogue nor the server says. */
@@ -35,7 +35,8 @@ export type Fetched = {
  * Fetches the files of a dataset that are not here, or not intact.
  * @returns what was fetched, and how its files stand
  * @throws InvalidValueError (usage) for an unknown name
- * @throws DatasetFileError saying what to place where, for a dataset without downloads and as `download` does
+ * @throws DatasetFileError saying what to place where, for a dataset without downloads, a damaged copy that hides what was fetched, and as `download`
+ * does
  */
 export async function fetchDataset(
   name: string,
@@ -44,7 +45,7 @@ export async function fetchDataset(
   const { base } = parseName(name)
   const { downloads, sharesWith } = catalogueEntry(name)
   const before = await describeDataset(base, options)
-  const lacking = before.files.filter(({ state }) => state !== 'ok' && state !== 'checksum unknown')
+  const lacking = before.files.filter(isLacking)
   const wanted = new Set(lacking.map((file) => downloadOf(file, downloads)))
   const fetched: Fetched[] = []
   for (const one of wanted) {
@@ -55,7 +56,13 @@ export async function fetchDataset(
     const path = join(options.dir ?? dataFolder(sharesWith ?? base), nameOf(one))
     fetched.push({ path, url: one.url, known: one.sha256 !== null, ...(await download(one, path, options)) })
   }
-  return { fetched, dataset: await describeDataset(base, options) }
+  const dataset = await describeDataset(base, options)
+  const still = dataset.files.find(isLacking)
+  if (!still) return { fetched, dataset }
+  // A damaged copy under another name is found first.
+  throw new DatasetFileError(`${still.path}: ${still.state}, though what it is of was fetched`, {
+    remedy: 'remove it, or name another folder',
+  })
 }
 
 /** A connection that broke on the way: worth another try, from where it broke. */

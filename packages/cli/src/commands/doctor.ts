@@ -1,4 +1,4 @@
-import { describeDatasets } from '@niceflow/data'
+import { describeDatasets, isLacking } from '@niceflow/data'
 import { engineEnvironment, nativePackage, nativePackages, probeDevices, readRecord } from '@niceflow/runtime-node'
 import { engineNames, probeEngines, versions } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
@@ -42,7 +42,7 @@ export const doctorCommand: Command = command(
         remedy,
       })),
       ...datasets.map(({ name, files, needs }) => {
-        const bad = files.find(({ state }) => state !== 'ok' && state !== 'checksum unknown')
+        const bad = files.find(isLacking)
         return {
           what: `dataset ${name}`,
           ok: !bad,
