@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { cellWidth, type Manifest, type ModelFacts, meanAndError, NiceflowError, tensor } from '@niceflow/core'
+import { cellWidth, type Manifest, type ModelFacts, meanAndError, NiceflowError, rows, tensor } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
 import { InvalidFileError, readPng, toGrey } from '@niceflow/formats'
 import { type Inpainting, makeMasks, maskNames } from '@niceflow/runtime'
@@ -55,7 +55,7 @@ async function ofDataset({ dim }: ModelFacts, { dataset: name, dataDir, count }:
   const dataset = await loadDataset(name!, { dir: dataDir })
   if (dataset.dim !== dim) throw new NiceflowError(`dataset ${name}: expected ${dim} dimensions, like the model, got ${dataset.dim}`)
   const taken = Math.min(count, dataset.test.dims[0]!)
-  return tensor('uint8', [taken, dim], dataset.test.data.slice(0, taken * dim))
+  return rows<'uint8' | 'float32'>(dataset.test, 0, taken)
 }
 
 function numbersOf({ data }: Rows): Float32Array {
