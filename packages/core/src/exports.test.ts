@@ -23,6 +23,7 @@ it('exports tensors, random numbers, batches, likelihoods, the manifest and the 
       "findings",
       "graphNames",
       "isConstant",
+      "isTable",
       "judgeBy",
       "kolmogorovCritical",
       "kolmogorovDistance",

@@ -13,7 +13,7 @@ export type Finding = {
 }
 
 export type FindingOptions = {
-  /** What columns are called. @default their indices, from 0 */
+  /** What columns are called. @default their numbers, from 1 */
   readonly columns?: readonly string[] | undefined
   /** What is known of them already. */
   readonly facts?: readonly ColumnFacts[] | undefined
@@ -93,7 +93,7 @@ const usualRepeats = 0.01
  */
 export function findings(examples: Examples, { columns: names, facts }: FindingOptions = {}): Finding[] {
   const [count, dim] = examples.dims as [number, number]
-  const nameOf = (column: number): string => names?.[column] ?? String(column)
+  const nameOf = (column: number): string => names?.[column] ?? `${column + 1} of ${dim}`
   const found = examples.dtype === 'uint8' ? sameImages(examples) : ofColumns(examples, facts ?? columnFacts(examples), nameOf)
   if (count < examplesPerDimension[examples.dtype] * dim) {
     found.push({

@@ -39,6 +39,11 @@ export type ModelFacts = {
   readonly logScale?: readonly number[] | undefined
 }
 
+/** Whether a model is one of numbers as they are, in the units of whoever measured them, and so has no range or cells of pixels. */
+export function isTable({ pixels, imageShape }: Pick<ModelFacts, 'pixels' | 'imageShape'>): boolean {
+  return !pixels && imageShape === null
+}
+
 /** How a user's files were read: what makes the same examples of them again. */
 export type Preparation = {
   /** Images were scaled to this size. */

@@ -77,7 +77,7 @@ describe('splits', () => {
     put('set/train-labels-idx1-ubyte', writeIdx(pixels(20)))
     const dataset = await loadDataset(join(dir, 'set/'))
     expect(dataset).toMatchObject({ name: join(dir, 'set'), dim: 12, imageShape: [4, 3] })
-    expect([shape(dataset), dataset.preparation]).toEqual([['uint8', [20, 12], [7, 12]], undefined])
+    expect([shape(dataset), dataset.preparation]).toEqual([['uint8', [20, 12], [7, 12]], {}])
   })
 
   test('folders named train and test are, too', async () => {
@@ -171,7 +171,7 @@ describe('folders of images', () => {
       [4, 3],
     ])
     expect([0, 3, 4].map((row) => train.data[row * 12 + 11])).toEqual([200, 0, 20])
-    expect(warnings).toEqual([`${join(dir, 'scans')}: 1 of 9 files is no example: left out`])
+    expect(warnings).toEqual([`${join(dir, 'scans')}: 1 of 9 files are no examples: left out`])
     const { inspection } = await inspectData(join(dir, 'scans'), { grey: true })
     expect(inspection).toMatchObject({ classes: { one: 3, zero: 5 }, examples: 8, imageShape: [4, 3], columns: null, range: [0, 200] })
   })

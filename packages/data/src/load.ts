@@ -18,7 +18,7 @@ export type Dataset = {
   readonly imageShape: readonly [rows: number, columns: number] | null
   /** What the columns of a table are called, where it names them. */
   readonly columns?: readonly string[] | undefined
-  /** How a user's files became these examples. */
+  /** How a user's files became these examples; undefined for the catalogue's. */
   readonly preparation?: Preparation | undefined
   /** Pixels, uint8 [n, dim], or numbers as they are, float32. */
   readonly train: Rows

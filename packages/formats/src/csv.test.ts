@@ -67,6 +67,11 @@ describe('what is read', () => {
   })
 })
 
+test('missing cells as NaN, where they are wanted so', () => {
+  expect(rowsOf(read('1,NA\n', { missing: 'NaN' }))).toEqual([[1, Number.NaN]])
+  expect(() => read('1,x\n', { missing: 'NaN' })).toThrow('row 1 (line 1), column 2: expected a finite float32 number, got x')
+})
+
 test.each<[string, string]>([
   ['age,height\n1,2\n3,tall\n', 't.csv: row 2 (line 3), column height: expected a finite float32 number, got tall'],
   ['1,2\n\n\n3,\n', 't.csv: row 2 (line 4), column 2: expected a number, got nothing'],

@@ -22,6 +22,8 @@ export type CsvOptions = {
   readonly columns?: readonly string[] | undefined
   /** The same by name alone, for files that name theirs; a file without names is taken as it is. */
   readonly named?: readonly string[] | undefined
+  /** Takes cells without a value as NaN; what is text is refused all the same. */
+  readonly missing?: 'NaN' | undefined
   /** Hears of a cell that holds no number, which becomes NaN; the first is thrown when left out. */
   readonly onHole?: ((hole: Hole) => void) | undefined
 }
@@ -41,7 +43,7 @@ const missing = new Set(['', 'na', 'n/a', '#n/a', 'nan', 'null', 'none', '?'])
  * @throws InvalidFileError for bytes that are not UTF-8, rows of different lengths, fewer than two columns, no rows, and for a cell that is no
  *   finite float32 number, by row and column
  */
-export function readCsv(bytes: Uint8Array, source: string, { columns, named, onHole }: CsvOptions = {}): Table {
+export function readCsv(bytes: Uint8Array, source: string, { columns, named, missing: absent, onHole }: CsvOptions = {}): Table {
   const growing = growingArray()
   let heading: readonly string[] | undefined
   let taken: readonly number[] | undefined
@@ -70,8 +72,8 @@ export function readCsv(bytes: Uint8Array, source: string, { columns, named, onH
       const value = number.test(text) ? Math.fround(Number(text)) : Number.NaN
       if (!Number.isFinite(value)) {
         const hole: Hole = { row, line: here, column, text: kindOf(text) === 'missing' ? '' : text }
-        if (!onHole) throw refusal(source, hole, nameOf(heading, at))
-        onHole(hole)
+        if (!onHole && !(absent && hole.text === '')) throw refusal(source, hole, nameOf(heading, at))
+        onHole?.(hole)
       }
       growing.push(Number.isFinite(value) ? value : Number.NaN)
     }

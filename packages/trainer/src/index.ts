@@ -1,6 +1,7 @@
 export {
   type DataFacts,
   DivergedError,
+  dataFacts,
   defaultPreset,
   optimizerOf,
   type PartialRecipe,
@@ -10,8 +11,10 @@ export {
   resolveRecipe,
   type Schedule,
   startFrom,
+  suitedTo,
   type TrainingConfig,
   type TrainingData,
+  tablePreset,
 } from '@niceflow/engine'
 export * from './benchmark.ts'
 export type { InpaintingFigure } from './benchmark-inpainting.ts'

@@ -144,7 +144,7 @@ function assertWhole(what: string, { arrays }: Checkpoint, wanted: readonly Stat
  * @throws CheckpointError naming the first field that differs
  */
 function assertSameRun(folder: string, { recipe, data }: RunState, wanted: Pick<RunState, 'recipe' | 'data'>): void {
-  const difference = firstDifference({ ...recipe, data }, { ...wanted.recipe, data: wanted.data })
+  const difference = firstDifference({ data, ...recipe }, { data: wanted.data, ...wanted.recipe })
   if (!difference) return
   const { path, left, right } = difference
   throw new CheckpointError(`run ${folder}: its ${path} is ${JSON.stringify(left)}, now ${JSON.stringify(right)} is asked for`, {

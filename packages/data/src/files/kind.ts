@@ -16,7 +16,7 @@ const signs: readonly Sign[] = [
   { kind: 'image', endings: ['.png', '.jpg', '.jpeg'], begins: /^(89504e47|ffd8ff)/ },
   { kind: 'NPY', endings: ['.npy'], begins: /^934e554d5059/ },
   { kind: 'IDX', endings: ['.idx'], begins: /^(1f8b|0000(08|09|0b|0c|0d|0e))/ },
-  { kind: 'CSV', endings: ['.csv', '.tsv', '.txt'] },
+  { kind: 'CSV', endings: ['.csv', '.tsv'] },
 ]
 
 export const kindNames = 'PNG, JPEG, NPY, IDX or CSV'

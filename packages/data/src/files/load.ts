@@ -39,7 +39,7 @@ export async function loadPath(path: string, { testFraction, ...options }: PathO
     name: nameOf(path),
     dim: train.dims[1]!,
     ...facts,
-    ...(Object.keys(preparation).length > 0 && { preparation }),
+    preparation,
     ...(test ? { train, test } : splitOff(path, train, drawn!)),
   }
 }

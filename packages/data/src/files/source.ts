@@ -72,7 +72,7 @@ async function folderPart(folder: string, options: PartOptions): Promise<Part> {
   }
   const left = unknown + (images.length > 0 ? others.length : 0)
   const all = images.length + others.length + unknown
-  if (left > 0) options.onWarning?.(`${folder}: ${left} of ${all} files ${left === 1 ? 'is no example' : 'are no examples'}: left out`)
+  if (left > 0) options.onWarning?.(`${folder}: ${left} of ${all} files are no examples: left out`)
   if (images.length > 0) return imageFilesPart(folder, images, options)
   if (others.length === 1) return filePart(others[0]!, options)
   throw new NiceflowError(
