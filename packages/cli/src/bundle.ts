@@ -4,7 +4,7 @@ import { writePng } from '@niceflow/formats'
 import { imageGrid, tablePicture } from '@niceflow/report'
 import { type Device, type Flow, filesOf } from '@niceflow/runtime'
 import { type LoadOptions, loadFlow } from '@niceflow/runtime-node'
-import { recipeOf, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
+import { recipeOf, runSamples, runTable, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
 import { deviceOptions, type FlowFlags, warnOfIdleFlag } from './flags.ts'
 import { countProgress } from './progress.ts'
 import { megabytes, number, table } from './text.ts'
@@ -24,8 +24,8 @@ export async function withFlow<T>(
   }
 }
 
-/** The pictures of samples beside a bundle. */
-export const samplesFiles = { images: 'samples.png', numbers: 'samples.svg' } as const
+/** The pictures of samples beside a bundle, as beside a run. */
+export const samplesFiles = { images: runSamples, numbers: runTable } as const
 
 /** What the columns of a model are called: by their numbers, from 1, where they have no names. */
 export function columnNames(dim: number, columns: readonly string[] | undefined): readonly string[] {

@@ -92,7 +92,7 @@ test.each([
   ['long.npy', images, 'shape: expected [n, 6] or [n, 2, 3], got [2, 7]', 'give examples of the size that the model was trained on'],
   ['long.npy', vectors, 'shape: expected [n, 6], got [2, 7]', 'give examples of the size that the model was trained on'],
   ['labels.npy', images, 'element type: expected uint8 pixels, or float32 or float64 on [0, 1], got int64', 'convert the array'],
-  ['two.npy', vectors, 'element type: expected float32 or float64 on [0, 1], got uint8', 'convert the array'],
+  ['two.npy', vectors, 'element type: expected float32 or float64, got uint8', 'convert the array'],
   ['one.png', vectors, 'format: expected NPY or IDX with 6 numbers an example, got PNG', 'the model is not one of images'],
   ['cut-idx3-ubyte', images, 'truncated IDX file of uint8 [3, 2, 3]: expected 34 bytes, got 33', 'copy or download the file again'],
   ['packed.gz', images, 'format: expected IDX, got gzip', 'unpack the file with gunzip first'],

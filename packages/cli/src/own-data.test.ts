@@ -45,6 +45,7 @@ describe('a table', () => {
   test('is fitted in its own units, with columns as it names them', async () => {
     // Ten thousands and hundredths: only with the standardisation's determinant counted does this come out near the density itself.
     expect(Math.abs(trained.logLikelihood - mean(rows.map(logDensity)))).toBeLessThan(0.3)
+    expect(readFileSync(path('run', 'samples.svg'), 'utf8')).toContain('data beside samples')
     const { model, provenance, calibration } = manifestOf('table')
     expect(model).toMatchObject({ dim: 2, pixels: false, imageShape: null, columns: ['income', 'rate, p.a.'] })
     expect(provenance).toMatchObject({ dataset: path('t.csv'), preparation: { testFraction: 0.1 }, trainingExamples: 800 })

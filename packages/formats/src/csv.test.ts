@@ -89,8 +89,10 @@ test.each<[string, string]>([
 })
 
 test('a column that is not there is refused', () => {
-  expect(() => read('a,b\n1,2\n', { columns: ['c'] })).toThrow('t.csv: column: expected a, b, got c')
-  expect(() => read('1,2\n', { columns: ['3'] })).toThrow('t.csv: column: expected a number from 1 to 2, as the file names none, got 3')
+  expect(() => read('a,b\n1,2\n', { columns: ['c'] })).toThrow('t.csv: column c: expected one of a, b, got none')
+  expect(() => read('1,2\n', { columns: ['3'] })).toThrow(
+    't.csv: column 3: expected a number from 1 to 2, as the file names none, got none',
+  )
 })
 
 test('text of another encoding is refused', () => {

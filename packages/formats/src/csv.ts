@@ -118,9 +118,9 @@ function chosen(
     if (named >= 0) return named
     if (/^\d+$/.test(column) && Number(column) >= 1 && Number(column) <= width) return Number(column) - 1
     const expected = heading
-      ? heading.map((_, at) => nameOf(heading, at)).join(', ')
+      ? `one of ${heading.map((_, at) => nameOf(heading, at)).join(', ')}`
       : `a number from 1 to ${width}, as the file names none`
-    throw new InvalidFileError(source, { what: 'column', expected, got: column, remedy: 'name columns that the file has' })
+    throw new InvalidFileError(source, { what: `column ${column}`, expected, got: 'none', remedy: 'give a table that has the column' })
   })
 }
 

@@ -1,4 +1,4 @@
-import { type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
+import { isTable, type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { InvalidFileError } from './bytes.ts'
 import { imageSize, isJpeg, readImage } from './image.ts'
 import type { ArrayLayout } from './layout.ts'
@@ -43,7 +43,8 @@ export function imageRow(bytes: Uint8Array, file: string, { imageShape, dim }: M
  * The dims [n, …] of an array of the model's examples; one example alone is an array of one.
  * @throws InvalidFileError for an array of another shape or element type, or of no examples
  */
-export function examplesOf({ dims, dtype }: ArrayLayout, file: string, { dim, imageShape, pixels, dataRange }: ModelFacts): number[] {
+export function examplesOf({ dims, dtype }: ArrayLayout, file: string, model: ModelFacts): number[] {
+  const { dim, imageShape, pixels, dataRange } = model
   const rows = sizeOf(dims.slice(1)) === dim ? [...dims] : sizeOf(dims) === dim ? [1, ...dims] : [0]
   if (rows[0] === 0) {
     const expected = [`[n, ${dim}]`, ...(imageShape === null ? [] : [`[n, ${imageShape.join(', ')}]`])].join(' or ')
@@ -55,7 +56,7 @@ export function examplesOf({ dims, dtype }: ArrayLayout, file: string, { dim, im
     })
   }
   if (!(dtype === 'uint8' && pixels) && dtype !== 'float32' && dtype !== 'float64') {
-    const floats = `float32 or float64 on [${dataRange.join(', ')}]`
+    const floats = `float32 or float64${isTable(model) ? '' : ` on [${dataRange.join(', ')}]`}`
     throw new InvalidFileError(file, {
       what: 'element type',
       expected: pixels ? `uint8 pixels, or ${floats}` : floats,

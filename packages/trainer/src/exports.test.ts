@@ -47,6 +47,7 @@ it('exports these names and no others', () => {
       "replaceFolder",
       "resolveRecipe",
       "runSamples",
+      "runTable",
       "scoreSelection",
       "scratchBundle",
       "selectFor",

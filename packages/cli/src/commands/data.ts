@@ -30,6 +30,8 @@ export const dataCommand: Command = command(
       if (dataset === undefined) throw new InvalidValueError({ what: 'data inspect', expected: datasetHelp, got: 'nothing', usage: true })
       return inspect(dataset, out, flags)
     }
+    if (dataset !== undefined)
+      throw new InvalidValueError({ what: 'data list', expected: 'no dataset: it lists all', got: dataset, usage: true })
     const { dataDir } = flags
     const datasets = await describeDatasets({ dir: dataDir })
     const files = datasets.flatMap((dataset) => dataset.files.map(({ path, state }) => [`  ${path}`, state]))

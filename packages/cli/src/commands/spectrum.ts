@@ -30,7 +30,7 @@ export const spectrumCommand: Command = command(
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: `${datasetHelp[0]!.toUpperCase()}${datasetHelp.slice(1)}`,
+        describe: `Whose examples: ${datasetHelp}`,
       })
       .option('split', {
         choices: splitNames,

@@ -4,6 +4,7 @@ import { InvalidValueError, isTable, rows } from '@niceflow/core'
 import type { Dataset } from '@niceflow/data'
 import { flowWarnings } from '@niceflow/flow'
 import type { Rows } from '@niceflow/formats'
+import type { Flow } from '@niceflow/runtime'
 import {
   dataFacts,
   defaultPreset,
@@ -17,6 +18,7 @@ import {
   readRecipeFile,
   resolveRecipe,
   runSamples,
+  runTable,
   StoppedError,
   scratchBundle,
   suitedTo,
@@ -28,7 +30,7 @@ import {
   writeAtomic,
 } from '@niceflow/trainer'
 import type { Argv } from 'yargs'
-import { drawSamples, withFlow } from '../bundle.ts'
+import { drawSamples, pictureSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { openDataset } from '../dataset.ts'
 import { datasetFlags, datasetHelp, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
@@ -92,7 +94,7 @@ export const trainCommand: Command = command(
         default: 64,
         requiresArg: true,
         coerce: numberFlag('sample-size', 0),
-        describe: `Samples drawn of each snapshot (a picture beside it) and of the best epoch (${runSamples}); 0 draws none`,
+        describe: `Samples drawn of each snapshot (a picture beside it) and of the best epoch (${runSamples}; of a table its columns, ${runTable}); 0 draws none`,
       })
       .option('keep', {
         requiresArg: true,
@@ -157,7 +159,8 @@ export const trainCommand: Command = command(
         interruption.dispose()
       })
 
-    await drawInto(run, join(out, runSamples))
+    if (dataset.imageShape === null && sampleSize > 0) await leaveTable(run, dataset, out, args.threads)
+    else await drawInto(run, join(out, runSamples))
     const { state } = run
     if (used === undefined) note(`nothing left to do: ${whyFinished(state)}`)
     const history = await readHistory(out)
@@ -202,16 +205,27 @@ function trainingData({ train: examples, test: _, dim: __, ...facts }: Dataset, 
   return { ...facts, examples: rows<'uint8' | 'float32'>(examples, 0, limit ?? count) as Rows }
 }
 
-/** A picture of samples of a run's best epoch, drawn through a bundle that is gone afterwards; none of data that are no images. */
+/** A picture of samples of a run's best epoch; none of a table, whose snapshots have none. */
 async function leaveSamples(run: Run, picture: string, count: number, threads: number | undefined): Promise<void> {
   if (count === 0 || run.state.data.imageShape === null) return
-  const bundle = temporaryName(join(dirname(picture), scratchBundle))
+  const samples = await withRun(run, dirname(picture), threads, (flow) => drawSamples(flow, count))
+  if (samples) await writeAtomic(picture, samples)
+}
+
+/** What a run of a table came to, beside its data. */
+async function leaveTable(run: Run, dataset: Dataset, out: string, threads: number | undefined): Promise<void> {
+  const { file, content } = await withRun(run, out, threads, (flow) => pictureSamples(flow, dataset))
+  await writeAtomic(join(out, file), content)
+}
+
+/** Lends the model of a run's best epoch, through a bundle in its folder that is gone afterwards. */
+async function withRun<T>(run: Run, folder: string, threads: number | undefined, use: (flow: Flow) => Promise<T>): Promise<T> {
+  const bundle = temporaryName(join(folder, scratchBundle))
   try {
     // An earlier process of our number may have been killed while it drew.
     await rm(bundle, { recursive: true, force: true })
     await exportBundle(run, bundle)
-    const samples = await withFlow(bundle, { device: 'cpu', threads }, (flow) => drawSamples(flow, count))
-    if (samples) await writeAtomic(picture, samples)
+    return await withFlow(bundle, { device: 'cpu', threads }, use)
   } finally {
     await rm(bundle, { recursive: true, force: true })
   }
