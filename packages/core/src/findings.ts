@@ -56,29 +56,29 @@ const troubles: Readonly<
     one: 'holds whole numbers alone',
     several: 'hold whole numbers alone',
     effect: unbounded,
-    remedy: 'add noise to it, uniform on [0, 1), and it is one of real numbers',
+    remedy: 'add noise, uniform on [0, 1)',
   },
   coarse: {
     fits: ({ distinct }, count) => count >= 100 && distinct <= count / 10,
     one: 'has few different values',
     several: 'have few different values',
     effect: unbounded,
-    remedy: 'add noise to it, uniform and as wide as the step between values',
+    remedy: 'add noise, uniform and as wide as the step between values',
   },
   atom: {
     fits: ({ mode }, count) => mode.share * count >= 20 && mode.share >= 0.05,
     one: 'often has the same value',
     several: 'often have the same value',
     effect: unbounded,
-    remedy: 'fit the examples that have it apart, or leave the column out',
+    remedy: 'fit the examples that have it apart, or leave it out',
   },
   tails: {
     // A Gaussian goes 3.5 of these out in a million examples, a Laplacian 10; a log-normal of deviation 1, 90.
-    fits: ({ min, max, quartiles: [lower, median, upper] }) => Math.max(max - median, median - min) > 30 * (upper - lower),
+    fits: ({ min, max, quartiles: [lower, median, upper] }) => upper > lower && Math.max(max - median, median - min) > 30 * (upper - lower),
     one: 'has values far beyond the rest',
     several: 'have values far beyond the rest',
     effect: 'they shrink all others, and rule the gradient',
-    remedy: 'take its logarithm, or mend the outliers',
+    remedy: 'take logarithms, or mend the outliers',
   },
 }
 
