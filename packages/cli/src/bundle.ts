@@ -25,7 +25,7 @@ export async function withFlow<T>(
 }
 
 /** The pictures of samples beside a bundle, as beside a run. */
-export const samplesFiles = { images: runSamples, numbers: runTable } as const
+export const samplesFiles: { readonly images: string; readonly numbers: string } = { images: runSamples, numbers: runTable }
 
 /** What the columns of a model are called: by their numbers, from 1, where they have no names. */
 export function columnNames(dim: number, columns: readonly string[] | undefined): readonly string[] {
