@@ -10,6 +10,8 @@ import { number, rangeOf, table } from './text.ts'
 
 /** Images of a contact sheet. */
 const pictured = 100
+/** Columns that are listed for people; `--json` has them all. */
+const mostListed = 50
 
 /** Looks at data before they are trained on, and draws them where that is asked for. */
 export async function inspect(name: string, out: string | undefined, flags: DatasetArguments): Promise<Answer> {
@@ -39,7 +41,7 @@ function inWords(inspection: Inspection): string {
   const what = imageShape === null ? `rows of ${number(dim)} columns` : `images of ${imageShape.join(' x ')}`
   const facts = [
     ['examples', `${number(examples)}${testExamples === null ? '' : ` + ${number(testExamples)} for testing`} ${what}, ${type}`],
-    ['range', rangeOf(range)],
+    ['range', range ? rangeOf(range) : '-'],
     [imageShape === null ? 'constant columns' : 'constant pixels', number(constant)],
     ['examples that repeat others', number(repeated)],
     ...(classes ? [['classes', inClasses(classes)]] : []),
@@ -61,12 +63,15 @@ const inClasses = (counts: Readonly<Record<string, number>>): string =>
 
 function columnTable(columns: readonly InspectedColumn[]): string {
   const figure = (value: number): string => String(Number(value.toPrecision(4)))
-  const cells = columns.map(({ name, facts, missing, text, words }) => [
-    name,
-    ...(facts ? [facts.min, facts.quartiles[1], facts.max, facts.mean, facts.deviation].map(figure) : ['-', '-', '-', '-', '-']),
-    facts ? number(facts.distinct) : '-',
-    number(missing),
-    words ? inClasses(words) : text > 0 ? number(text) : '',
-  ])
-  return table([['column', 'least', 'median', 'most', 'mean', 'deviation', 'different', 'missing', 'text'], ...cells], [8])
+  const cells = columns
+    .slice(0, mostListed)
+    .map(({ name, facts, missing, text, words }) => [
+      name,
+      ...(facts ? [facts.min, facts.quartiles[1], facts.max, facts.mean, facts.deviation].map(figure) : ['-', '-', '-', '-', '-']),
+      facts ? number(facts.distinct) : '-',
+      number(missing),
+      words ? inClasses(words) : text > 0 ? number(text) : '',
+    ])
+  const listed = table([['column', 'least', 'median', 'most', 'mean', 'deviation', 'different', 'missing', 'text'], ...cells], [8])
+  return columns.length > mostListed ? `${listed}\nand ${number(columns.length - mostListed)} more` : listed
 }

@@ -225,6 +225,8 @@ test('inspecting counts what is missing and what is text, where training refuses
     'column c is constant: leave out what tells nothing',
   ])
   expect((await loadDataset(path, { columns: ['a', 'c'] })).columns).toEqual(['a', 'c'])
+  const { inspection: empty } = await inspectData(put('holes.csv', 'a,b\n1,\n,2\n'))
+  expect(empty).toMatchObject({ examples: 2, range: null, constant: 0 })
 })
 
 test('labels beside images are counted', async () => {

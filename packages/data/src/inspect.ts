@@ -23,7 +23,8 @@ export type Inspection = Pick<Part, 'imageShape'> & {
   readonly testExamples: number | null
   readonly dim: number
   readonly type: 'uint8' | 'float32'
-  readonly range: readonly [least: number, most: number]
+  /** Of all their values; null where no row is whole. */
+  readonly range: readonly [least: number, most: number] | null
   /** Of a table of numbers; null for images. */
   readonly columns: readonly InspectedColumn[] | null
   /** Columns or pixels that are the same in all examples. */
@@ -70,7 +71,7 @@ export async function inspectData(name: string, { dir, ...options }: LoadOptions
       dim,
       imageShape: train.imageShape,
       type: examples.dtype,
-      range: [Math.min(...facts.map(({ min }) => min)), Math.max(...facts.map(({ max }) => max))],
+      range: whole > 0 ? [Math.min(...facts.map(({ min }) => min)), Math.max(...facts.map(({ max }) => max))] : null,
       columns: train.imageShape === null ? columns : null,
       constant: facts.filter(isConstant).length,
       repeated: repeatedRows(examples),

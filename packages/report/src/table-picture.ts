@@ -22,16 +22,8 @@ const heights = { scatter: 380, histogram: 220 } as const
 export function tablePicture({ title, columns, tables }: TablePicture): string {
   const shown = columns.slice(0, mostColumns)
   const left = columns.length > shown.length ? ` (the first ${shown.length} of ${columns.length} columns)` : ''
-  const [a, b] = mostCorrelated(tables[0]!.rows, shown.length)
-  const panels = tables.map(({ name, rows: table }) => ({ name, points: pointsOf(table, a, b) }))
-  const scatter = scatterChart({
-    title: `${title}${left}`,
-    xLabel: columns[a]!,
-    yLabel: columns[b]!,
-    panels,
-    width: stackedWidth,
-    height: heights.scatter,
-  })
+  const pair =
+    shown.length > 1 ? [scatterOf({ title: `${title}${left}`, columns, tables }, mostCorrelated(tables[0]!.rows, shown.length))] : []
   const distributions = shown.map((name, d) =>
     histogram({
       title: name,
@@ -41,7 +33,15 @@ export function tablePicture({ title, columns, tables }: TablePicture): string {
       height: heights.histogram,
     }),
   )
-  return stacked(title, [{ svg: scatter, height: heights.scatter }, ...distributions.map((svg) => ({ svg, height: heights.histogram }))])
+  return stacked(title, [
+    ...pair.map((svg) => ({ svg, height: heights.scatter })),
+    ...distributions.map((svg) => ({ svg, height: heights.histogram })),
+  ])
+}
+
+function scatterOf({ title, columns, tables }: TablePicture, [a, b]: readonly [number, number]): string {
+  const panels = tables.map(({ name, rows: table }) => ({ name, points: pointsOf(table, a, b) }))
+  return scatterChart({ title, xLabel: columns[a]!, yLabel: columns[b]!, panels, width: stackedWidth, height: heights.scatter })
 }
 
 function columnOf({ dims, data }: Examples, d: number): Float64Array {
