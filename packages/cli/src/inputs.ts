@@ -25,10 +25,11 @@ export async function readInputs(
   options?: Pick<ReadOptions, 'holes'>,
 ): Promise<Rows> {
   const parts: Rows[] = []
+  const reading = { ...options, resize: manifest.provenance.preparation?.resize }
   for (const word of words) {
     const place = await placeOf(word)
     if (place) parts.push(await exampleOf(word, place, manifest, dataDir))
-    else for await (const { x } of readExamples([word], manifest.model, options)) parts.push(x)
+    else for await (const { x } of readExamples([word], manifest.model, reading)) parts.push(x)
   }
   if (parts.some(({ dtype }) => dtype !== parts[0]!.dtype)) {
     throw new NiceflowError('inputs: expected pixels or floats, got both', { remedy: 'give them one kind at a time' })

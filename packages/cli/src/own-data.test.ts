@@ -163,6 +163,8 @@ describe('images', () => {
     // The dataset is read as the model's own was, without being told again.
     const words = ['eval', path('scans-bundle'), '--dataset', path('scans'), '--split', 'test', ...threads]
     expect(await answer(words, niceflowHere)).toMatchObject({ examples: 2, bitsPerDim: expect.any(Number) })
+    const { examples } = await answer<{ examples: unknown[] }>(['score', path('scans-bundle'), path('scans'), ...threads], niceflowHere)
+    expect(examples).toHaveLength(24)
   })
 
   test('are looked at as a contact sheet', async () => {

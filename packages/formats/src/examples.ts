@@ -2,7 +2,7 @@ import { isTable, type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } 
 import { InvalidFileError } from './bytes.ts'
 import { imageSize, isJpeg, readImage } from './image.ts'
 import type { ArrayLayout } from './layout.ts'
-import { toGrey } from './png.ts'
+import { type Image, toGrey } from './png.ts'
 
 /** Rows of a model's dimension: pixels, or floats on its data range. */
 export type Rows = Tensor<'uint8'> | Tensor<'float32'>
@@ -30,9 +30,13 @@ export function imageRow(bytes: Uint8Array, file: string, { imageShape, dim }: M
       remedy: 'scale the image to that size',
     })
   }
-  const image = readImage(bytes, file)
+  return tensor('uint8', [1, dim], greyOf(readImage(bytes, file), file).data)
+}
+
+/** An image of a file as grey levels. @throws NiceflowError naming the file, as `toGrey` */
+export function greyOf(image: Image, file: string): Image {
   try {
-    return tensor('uint8', [1, dim], toGrey(image).data)
+    return toGrey(image)
   } catch (error) {
     if (!NiceflowError.is(error)) throw error
     throw new NiceflowError(`${file}: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })

@@ -6,6 +6,7 @@ it('exports readers and writers, and the error that they raise', () => {
     'InvalidFileError',
     'codeSizes',
     'examplesOf',
+    'greyOf',
     'idxLayout',
     'imageRow',
     'imageSize',

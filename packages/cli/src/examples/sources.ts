@@ -1,9 +1,10 @@
 import { open, stat } from 'node:fs/promises'
-import { arrayTypes, isTable, type ModelFacts, NiceflowError, rows, sizeOf, type Tensor } from '@niceflow/core'
+import { arrayTypes, isTable, type ModelFacts, NiceflowError, type Preparation, rows, sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { type FileKind, fileKind, filesIn, kindNames, readHead, readWhole, unreadable } from '@niceflow/data'
 import {
   type ArrayLayout,
   examplesOf,
+  greyOf,
   InvalidFileError,
   idxLayout,
   imageRow,
@@ -11,6 +12,8 @@ import {
   npyLayout,
   type Rows,
   readCsv,
+  readImage,
+  resizeImage,
   rowsOf,
 } from '@niceflow/formats'
 import { warnOutside } from './rows.ts'
@@ -23,7 +26,10 @@ export type Source = {
   readonly read: (start: number, end: number) => Promise<Rows>
 }
 
-const formats: Readonly<Record<FileKind, (file: string, model: ModelFacts) => Promise<Source>>> = {
+/** How images are made of the model's size, as those that it was trained on were; others are refused when left out. */
+export type SourceOptions = Pick<Preparation, 'resize'>
+
+const formats: Readonly<Record<FileKind, (file: string, model: ModelFacts, options: SourceOptions) => Promise<Source>>> = {
   image: imageSource,
   NPY: arraySource(npyLayout),
   IDX: arraySource(idxLayout),
@@ -45,6 +51,7 @@ export async function* sources(
   model: ModelFacts,
   onBroken: (error: NiceflowError) => void,
   onOthers: (message: string) => void,
+  options: SourceOptions = {},
 ): AsyncGenerator<Source> {
   for (const path of paths) {
     const folder = (await stat(path).catch(unreadable(path))).isDirectory()
@@ -57,7 +64,7 @@ export async function* sources(
         const noted = folder && kind === 'CSV' && !isTable(model)
         if (kind && !noted) {
           found++
-          yield await formats[kind](file, model)
+          yield await formats[kind](file, model, options)
         } else if (folder) others++
         else throw unknownFormat(file, first)
       } catch (error) {
@@ -72,8 +79,14 @@ export async function* sources(
   }
 }
 
-async function imageSource(file: string, model: ModelFacts): Promise<Source> {
-  return { file, count: 1, read: async () => imageRow(await readWhole(file), file, model) }
+async function imageSource(file: string, model: ModelFacts, { resize }: SourceOptions): Promise<Source> {
+  const read = async (): Promise<Rows> => {
+    const bytes = await readWhole(file)
+    if (!resize) return imageRow(bytes, file, model)
+    const { data } = await resizeImage(greyOf(readImage(bytes, file), file), resize)
+    return tensor('uint8', [1, model.dim], data)
+  }
+  return { file, count: 1, read }
 }
 
 function arraySource(layoutOf: (bytes: Uint8Array, length: number, file: string) => ArrayLayout): (typeof formats)[FileKind] {

@@ -1,6 +1,6 @@
 import { relative, sep } from 'node:path'
-import { NiceflowError, sizeOf, tensor } from '@niceflow/core'
-import { type Image, InvalidFileError, readImage, resizeImage, toGrey } from '@niceflow/formats'
+import { sizeOf, tensor } from '@niceflow/core'
+import { greyOf, type Image, InvalidFileError, readImage, resizeImage } from '@niceflow/formats'
 import { readWhole } from './folder.ts'
 import type { Part, PartOptions } from './part.ts'
 
@@ -51,12 +51,7 @@ function levelsOf(image: Image, name: string, grey: boolean | undefined): Image 
   if (!grey && isColoured(image)) {
     throw new InvalidFileError(name, { what: 'image', expected: 'grey levels', got: 'colours', remedy: '--grey makes grey levels of them' })
   }
-  try {
-    return toGrey(image)
-  } catch (error) {
-    if (!NiceflowError.is(error)) throw error
-    throw new NiceflowError(`${name}: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
-  }
+  return greyOf(image, name)
 }
 
 /** Whether any pixel of an image has a colour: files of grey images often have three channels. */

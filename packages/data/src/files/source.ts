@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { NiceflowError } from '@niceflow/core'
 import { InvalidFileError, readCsv } from '@niceflow/formats'
 import { arrayPart } from './array.ts'
@@ -65,10 +65,11 @@ async function folderPart(folder: string, options: PartOptions): Promise<Part> {
   }
   let unknown = 0
   for await (const file of filesIn(folder, refuse)) {
+    if (basename(file).startsWith('.')) continue
     const { kind } = await fileKind(file)
     if (kind === 'image') images.push(file)
     else if (kind === undefined) unknown++
-    else if (!labelNames.test(file)) others.push(file)
+    else if (!labelNames.test(basename(file))) others.push(file)
   }
   const left = unknown + (images.length > 0 ? others.length : 0)
   const all = images.length + others.length + unknown
