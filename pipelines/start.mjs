@@ -22,7 +22,9 @@ if (run.status !== 0) process.exit(run.status ?? 1)
 const training = latestSummary().tasks.find(({ task }) => task === `train:${profile}`)
 if (training?.cache.status === 'HIT') {
   const again =
-    profile === 'quick' ? 'npm start -- --force' : `remove pipelines/${recipe}/runs/${profile}, then npm run ${profile} -- --force`
+    profile === 'quick'
+      ? `npm ${recipe === 'mnist' ? 'start' : `run ${recipe}`} -- --force`
+      : `remove pipelines/${recipe}/runs/${profile}, then npm run ${profile} -- --force`
   console.log(`\nThis is a replay: nothing changed since the model was trained. To train it again: ${again}`)
 }
 

@@ -80,7 +80,7 @@ const commands: readonly Entry[] = [
   },
   {
     usage: 'data <action> [dataset]',
-    about: 'Datasets: list shows them, fetch gets one',
+    about: 'Datasets: list shows them, fetch gets one, inspect looks at one before it is trained on',
     load: async () => (await import('./commands/data.ts')).dataCommand,
   },
   {

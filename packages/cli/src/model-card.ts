@@ -1,14 +1,13 @@
-import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
+import { isTable, type Manifest, type Preparation, pixelLevels, type StorageType } from '@niceflow/core'
 import { findEntry } from '@niceflow/data'
 import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
 import { filesOf } from '@niceflow/runtime'
 import { presets, type Recipe, recipeOf } from '@niceflow/trainer'
-import { storageRows } from './bundle.ts'
+import { samplesFiles, storageRows } from './bundle.ts'
 import { type Departure, departures, trainCommandLine } from './recipe-flags.ts'
-import { nats, number, rangeOf } from './text.ts'
+import { densityOf, nats, number, rangeOf } from './text.ts'
 
 export const cardFile = 'README.md'
-export const samplesFile = 'samples.png'
 
 /** A flow in a line. */
 export function flowInWords(config: FlowConfig): string {
@@ -19,21 +18,38 @@ export function flowInWords(config: FlowConfig): string {
 
 /** The command that fits the model of a bundle again; for a caller's own array there is none. */
 export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
-  const { dataset, trainingExamples } = manifest.provenance
+  const { dataset, trainingExamples, preparation } = manifest.provenance
   const entry = findEntry(dataset)
-  if (!entry) return undefined
-  const recipe = recipeOf(manifest)
+  if (!entry && !preparation) return undefined
+  const recipe = askedRecipe(manifest)
   const count = trainingExamples + recipe.training.validation
-  const limit = count < entry.figures.train ? [`--limit=${count}`] : []
-  return trainCommandLine(recipe, [`--dataset=${dataset}`, `--out=${out}`, ...limit])
+  const limit = entry && count < entry.figures.train ? [`--limit=${count}`] : []
+  return trainCommandLine(recipe, [`--dataset=${dataset}`, ...preparationFlags(preparation), `--out=${out}`, ...limit])
+}
+
+/** A model's recipe without what no one asked for: the range of a table is its data's own. */
+function askedRecipe(manifest: Manifest): Recipe {
+  const recipe = recipeOf(manifest)
+  return isTable(manifest.model) ? { ...recipe, flow: { ...recipe.flow, dataRange: presets.paper.flow.dataRange } } : recipe
+}
+
+/** How a user's files were read, as the flags that say so. */
+function preparationFlags({ resize, grey, columns, testFraction }: Preparation = {}): readonly string[] {
+  return [
+    ...(resize ? [`--resize=${resize.join('x')}`] : []),
+    ...(grey ? ['--grey'] : []),
+    ...(columns ? [`--columns=${columns.join(',')}`] : []),
+    ...(testFraction === undefined ? [] : [`--test-fraction=${testFraction}`]),
+  ]
 }
 
 /** A bundle's model card, in Markdown: all that it says is the manifest's. */
 export function modelCard(manifest: Manifest): string {
   const { name, model, provenance } = manifest
-  const recipe = recipeOf(manifest)
+  const recipe = askedRecipe(manifest)
   const { flow, training } = recipe
-  const density = `nats per example, a density on ${rangeOf(model.dataRange)}^${model.dim}`
+  const table = isTable(model)
+  const density = `nats per example, a density ${table ? densityOf(model) : `on ${rangeOf(model.dataRange)}^${model.dim}`}`
   const again = fitAgain(manifest)
   const inpaints = model.imageShape !== null && manifest.variants[manifest.dtype]?.inpainter !== undefined
   const chosen =
@@ -47,10 +63,12 @@ export function modelCard(manifest: Manifest): string {
 A normalizing flow of the family of NICE (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
 ${kinship(recipe)}
 It maps data to independent latent variables and back, exactly, and so gives every example a likelihood.
-${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesFile})\n`}
+
+![Samples drawn from the model](${model.imageShape === null ? samplesFiles.numbers : samplesFiles.images})
+
 ## Data
 
-Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256}),
+Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256})${heldBack(provenance)},
 epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps), ${chosen}.
 ${dequantization(manifest)}${licence}
 ${recipeTable(recipe)}
@@ -76,8 +94,8 @@ For drawing examples like the training data, scoring how likely others are under
 deciding about people, nor as the only judge of whether an input is genuine.
 
 \`\`\`sh
-npx niceflow sample . --count 64 --seed 1 --out grid.png
-npx niceflow score . image.png
+npx niceflow sample . --count 64 --seed 1 --out ${table ? 'samples.csv' : 'grid.png'}
+npx niceflow score . ${table ? 'table.csv' : 'image.png'}
 ${inpaints ? 'npx niceflow inpaint . --input image.png --mask top --out filled.png\n' : ''}npx niceflow verify .
 \`\`\`
 
@@ -87,9 +105,15 @@ ${again === undefined ? '' : `\nFitted by \`${again}\`.\n`}
 
 - A high likelihood does not make an example typical, and models of this family give simple data of other kinds high likelihoods. Compare with
   held-out examples, on both sides and of the same complexity (the p-values that \`score\` prints), rather than with a threshold of nats.
-- Likelihoods are comparable between models of the same data on the same data range only.
+- Likelihoods are comparable between models of the same data ${table ? 'in the same units' : 'on the same data range'} only.
 ${inpaints ? '- Filled images are at a hilltop of the likelihood near their start; some hills are near no real example.\n' : ''}- It knows nothing that its training data do not show; samples may resemble training examples.
 `
+}
+
+/** What was kept from training, where a user's files were split. */
+function heldBack({ preparation }: Manifest['provenance']): string {
+  const fraction = preparation?.testFraction
+  return fraction === undefined ? '' : `, a share of ${fraction} of them kept for testing`
 }
 
 /** Fields that change how functions are written and fitted, not which there are. */
@@ -117,7 +141,11 @@ ${rows.join('\n')}
 `
 }
 
-function dequantization({ model: { pixels, dataRange } }: Manifest): string {
+function dequantization({ model: { pixels, dataRange, columns, imageShape } }: Manifest): string {
+  if (isTable({ pixels, imageShape })) {
+    const named = columns ? ` Columns: ${columns.join(', ')}.` : ''
+    return `Values are taken as they are, from ${dataRange[0]} to ${dataRange[1]}, and not dequantised.${named}`
+  }
   if (!pixels) return `Values are taken as they are, on ${rangeOf(dataRange)}.`
   const [low, high] = dataRange
   const step = high - low === 1 ? `(pixel + u) / ${pixelLevels}` : `(pixel + u) * ${high - low} / ${pixelLevels}`

@@ -130,7 +130,11 @@ test.each<[string, string, string]>([
   ['eval B --dataset mnist --split test --out a.svg', 'Missing dependent arguments: out -> ood', 'niceflow eval --help says what there is'],
   ['eval BUNDLE --device-id -1', '--device-id: expected an integer from 0, got -1', 'niceflow eval --help says what there is'],
   ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
-  ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],
+  [
+    'sample BUNDLE --out a.gif',
+    '--out: expected a file ending in .png, .npy or .csv, got a.gif',
+    'niceflow sample --help says what there is',
+  ],
   [
     'sample B --out a.png --count 100000',
     '--count: expected at most 10000 in a PNG, got 100000',
@@ -191,7 +195,11 @@ test.each<[string, string, string]>([
     '--quantiles: expected numbers between 0 and 1, separated by commas, got 1',
     'niceflow traverse --help says what there is',
   ],
-  ['traverse B --out s.gif', '--out: expected a file ending in .png or .npy, got s.gif', 'niceflow traverse --help says what there is'],
+  [
+    'traverse B --out s.gif',
+    '--out: expected a file ending in .png, .npy or .csv, got s.gif',
+    'niceflow traverse --help says what there is',
+  ],
   [
     'spectrum B --dataset mnist --out s.png',
     '--out: expected a file ending in .svg, got s.png',

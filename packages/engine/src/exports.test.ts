@@ -25,6 +25,8 @@ it('exports these names and no others', () => {
       "startFrom",
       "startModel",
       "stepsOfEpoch",
+      "suitedTo",
+      "tablePreset",
       "tfjsEngine",
       "tfjsKernels",
       "trainEpoch",

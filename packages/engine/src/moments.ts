@@ -1,10 +1,7 @@
-import { dequantize, type ImageShift, pixelLevels, type Selection, tensor } from '@niceflow/core'
+import { dequantize, type ImageShift, isConstant, pixelLevels, type Selection, tensor } from '@niceflow/core'
 import { type Flow, type Moments, type ParameterValues, ports, preprocessingGraph } from '@niceflow/flow'
 import { encodeModel } from '@niceflow/graph'
 import type { OpenSession } from './onnxruntime.ts'
-
-/** Columns that vary by less than float32 resolves are constant: they keep their unit, where a scale of theirs would make noise of rounding. */
-const resolution = 2 ** -23
 
 /** Rows held in memory at once. */
 const chunk = 1000
@@ -55,7 +52,8 @@ export async function measureMoments({ flow, data, seed, steps, values, open }: 
   await session?.dispose()
   const deviation = squares.map((sum, d) => {
     const measured = Math.sqrt(sum / count)
-    return measured > resolution * Math.abs(mean[d]!) ? measured : 1
+    // Constant columns keep their unit, where a scale of theirs would make noise of rounding.
+    return isConstant({ mean: mean[d]!, deviation: measured }) ? 1 : measured
   })
   return { mean, deviation, cells: cells.map((number) => number / (count * dim)) }
 }

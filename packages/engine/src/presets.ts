@@ -126,5 +126,6 @@ export const presets: Readonly<Record<'pytorch' | 'paper' | 'quick' | 'best' | '
   small,
 }
 export type PresetName = keyof typeof presets
-/** The recipe where none is named. */
+/** The recipe where none is named: for images, and for tables of numbers. */
 export const defaultPreset: PresetName = 'pytorch'
+export const tablePreset: PresetName = 'small'

@@ -67,6 +67,7 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
       seed: training.seed,
       dataset: data.name,
       datasetSha256: data.sha256,
+      ...(data.preparation && { preparation: data.preparation }),
       trainingExamples: data.count,
       epochs,
       steps,
@@ -82,10 +83,10 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
 /** What a runtime must know of a model. */
 export function modelFacts(
   { dim, prior, dataRange }: FlowConfig,
-  { pixels, imageShape }: Pick<DataFacts, 'pixels' | 'imageShape'>,
+  { pixels, imageShape, columns }: Pick<DataFacts, 'pixels' | 'imageShape' | 'columns'>,
   parameters: ParameterValues,
 ): ModelFacts {
-  return { dim, prior, dataRange, pixels, imageShape, logScale: logScaleOf(parameters) }
+  return { dim, prior, dataRange, pixels, imageShape, ...(columns && { columns }), logScale: logScaleOf(parameters) }
 }
 
 /** s [dim] among a flow's weights, as a manifest holds it: the shortest decimals that are the same float32 numbers. */

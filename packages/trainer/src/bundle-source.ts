@@ -42,6 +42,7 @@ export async function sourceOfRun({ state, parameters }: Run): Promise<BundleSou
       seed: recipe.training.seed,
       dataset: data.name,
       datasetSha256: data.sha256,
+      ...(data.preparation && { preparation: data.preparation }),
       trainingExamples: data.count - recipe.training.validation,
       epochs: best.epoch,
       steps: (state.step / state.epoch) * best.epoch,

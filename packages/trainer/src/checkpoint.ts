@@ -145,6 +145,15 @@ const stateSchema: z.ZodType<Omit<RunState, 'recipe'>> = z.strictObject({
     name: z.string(),
     sha256: z.string(),
     imageShape: imageShapeSchema,
+    columns: z.array(z.string()).optional(),
+    preparation: z
+      .strictObject({
+        resize: z.tuple([count, count]).optional(),
+        grey: z.boolean().optional(),
+        columns: z.array(z.string()).optional(),
+        testFraction: z.number().optional(),
+      })
+      .optional(),
     count,
     pixels: z.boolean(),
   }),

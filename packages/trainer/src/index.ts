@@ -1,6 +1,7 @@
 export {
   type DataFacts,
   DivergedError,
+  dataFacts,
   defaultPreset,
   optimizerOf,
   type PartialRecipe,
@@ -10,8 +11,10 @@ export {
   resolveRecipe,
   type Schedule,
   startFrom,
+  suitedTo,
   type TrainingConfig,
   type TrainingData,
+  tablePreset,
 } from '@niceflow/engine'
 export * from './benchmark.ts'
 export type { InpaintingFigure } from './benchmark-inpainting.ts'
@@ -41,7 +44,7 @@ export { makeEngine } from './make-engine.ts'
 export { type EngineReport, probeEngines } from './probe-engines.ts'
 export { type Program, programBeside } from './program.ts'
 export { replaceFolder } from './replace.ts'
-export { type Run, readRun, runSamples, scratchBundle } from './run.ts'
+export { type Run, readRun, runSamples, runTable, scratchBundle } from './run.ts'
 export { assertReplaceableFile, type SingleFileOptions, type SingleGraph, singleGraphs, writeSingleFile } from './single-file.ts'
 export * from './spectrum.ts'
 export { type Start, startRun } from './start.ts'
