@@ -103,6 +103,25 @@ export function trainProgress(): { readonly onProgress: (progress: TrainProgress
         bar.stop()
         warn(progress.message)
         break
+      case 'whitening': {
+        const { what, done, total } = progress
+        bar.update(
+          done,
+          total,
+          what === 'covariance' ? `covariance of example ${number(done)} of ${number(total)}` : `root, step ${done} of ${total}`,
+        )
+        break
+      }
+      case 'whitened': {
+        bar.stop()
+        const { dim, epsilon, residual, logDet, seconds, cached } = progress
+        const how = epsilon === 0 ? 'exact ZCA' : `ZCA with epsilon ${epsilon}`
+        const when = cached ? 'from the cache' : `in ${duration(seconds)}`
+        note(
+          `whitened ${number(dim)} dimensions by ${how} ${when}: ln|det W| ${nats(logDet)} nats, max |W C W' - I| ${residual.toExponential(1)}`,
+        )
+        break
+      }
       case 'steps': {
         const { epoch, step, steps, logLikelihood, imagesPerSecond } = progress
         left = progress.secondsLeft

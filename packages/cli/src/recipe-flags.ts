@@ -48,15 +48,20 @@ const preprocessing: Notation = {
     (value as readonly Preprocessing[]).map(({ kind, ...rest }) => [kind, ...Object.values(rest)].join(':')).join(',') || 'none',
 }
 
+/** How steps are written; of whiten's parts, the last may be left out, or both. */
+const preprocessingSteps = 'equalize:BINS, logit:ALPHA, standardize, whiten:zca:EPSILON'
+
 function preprocessingStep(flag: string, step: string): Preprocessing {
   const [kind, number, ...rest] = step.split(':')
+  if (kind === 'whiten' && (number ?? 'zca') === 'zca' && rest.length <= 1) {
+    return { kind, method: 'zca', epsilon: numberFlag(flag)(rest[0] ?? '0') }
+  }
   if (rest.length === 0) {
     if (kind === 'equalize') return { kind, bins: numberFlag(flag)(number ?? '10') }
     if (kind === 'logit') return { kind, alpha: numberFlag(flag)(number ?? '1e-6') }
     if (kind === 'standardize' && number === undefined) return { kind }
   }
-  const expected = 'none, or some of equalize:BINS, logit:ALPHA, standardize'
-  throw new InvalidValueError({ what: `--${flag}`, expected, got: step, usage: true })
+  throw new InvalidValueError({ what: `--${flag}`, expected: `none, or some of ${preprocessingSteps}`, got: step, usage: true })
 }
 
 export type RecipeFlag = Notation & {
@@ -155,7 +160,7 @@ export const recipeFlags: readonly RecipeFlag[] = [
     part: 'flow',
     field: 'preprocessing',
     ...preprocessing,
-    about: 'Bijections before the first coupling: none, or some of equalize:BINS, logit:ALPHA, standardize',
+    about: `Bijections before the first coupling: none, or some of ${preprocessingSteps}`,
   },
   { flag: 'data-range', part: 'flow', field: 'dataRange', ...numbers(), about: 'Where pixels are spread: low,high' },
 ]

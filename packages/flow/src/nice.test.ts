@@ -28,6 +28,14 @@ const configs: readonly (readonly [string, FlowConfig])[] = [
     'logit and standardised',
     small({ law: 'affine', prior: 'gaussian', preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }] }),
   ],
+  ['whitened, data on [-1, 1]', small({ dataRange: [-1, 1], preprocessing: [{ kind: 'whiten', method: 'zca', epsilon: 0 }] })],
+  [
+    'logit, standardised and whitened',
+    small({
+      law: 'affine',
+      preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }, { kind: 'whiten', method: 'zca', epsilon: 0.1 }],
+    }),
+  ],
   ['histograms', small({ law: 'histogram', bins: 3 })],
   [
     'histograms of equalised data, dyadic partitions',

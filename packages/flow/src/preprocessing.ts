@@ -70,6 +70,36 @@ function standardize(name: string, dim: number, after: number): Bijection {
   }
 }
 
+/**
+ * y = (x - mean) W, rows by the symmetric W = (C + epsilon I)^-1/2 of the training data's covariance C; log|det| = ln det W. The inverse of W is
+ * kept beside it: a decoder never solves.
+ * @see Bell and Sejnowski 1997 (zero-phase whitening); Coates and Ng 2012, section 3.1 (epsilon)
+ */
+function whiten(name: string, dim: number, after: number, epsilon: number): Bijection {
+  const names = { mean: `${name}/mean`, matrix: `${name}/matrix`, inverse: `${name}/inverse`, logDet: `${name}/log_det` }
+  const constant = (key: keyof typeof names, dims: readonly number[]): Parameter => ({
+    name: names[key],
+    dims,
+    initial: {
+      after,
+      from: async ({ whitening }) => {
+        const value = (await whitening(epsilon))[key]
+        return typeof value === 'number' ? Float32Array.of(value) : value
+      },
+    },
+    trainable: false,
+  })
+  return {
+    name,
+    parameters: [constant('mean', [dim]), constant('matrix', [dim, dim]), constant('inverse', [dim, dim]), constant('logDet', [])],
+    forward: (g, x, weights) => ({
+      y: g.MatMul(g.Sub(x, weights(names.mean)), weights(names.matrix)),
+      logDet: weights(names.logDet),
+    }),
+    inverse: (g, y, weights) => g.Add(g.MatMul(y, weights(names.inverse)), weights(names.mean)),
+  }
+}
+
 function bijection(step: Preprocessing, index: number, dim: number): Bijection {
   const name = `preprocessing_${index + 1}`
   switch (step.kind) {
@@ -79,6 +109,8 @@ function bijection(step: Preprocessing, index: number, dim: number): Bijection {
       return logit(name, dim, step.alpha)
     case 'standardize':
       return standardize(name, dim, index)
+    case 'whiten':
+      return whiten(name, dim, index, step.epsilon)
   }
 }
 

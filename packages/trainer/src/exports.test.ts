@@ -32,6 +32,7 @@ it('exports these names and no others', () => {
       "metadataOf",
       "mostInHalves",
       "optimizerOf",
+      "presetFor",
       "presets",
       "principalVariances",
       "probeEngines",

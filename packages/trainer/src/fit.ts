@@ -10,6 +10,7 @@ import {
   type TrainingData,
   type TrainingState,
   trainEpoch,
+  type WhiteningProgress,
 } from '@niceflow/engine'
 import { type Flow, type Optimizer, type ParameterValues, parametersOf } from '@niceflow/flow'
 import type { Device } from '@niceflow/runtime'
@@ -26,6 +27,7 @@ import { diverged, stopped } from './ended.ts'
 import { remove } from './files.ts'
 import { type EpochTiming, readHistory, writeHistory } from './history.ts'
 import type { Run } from './run.ts'
+import type { WhiteningReport } from './whitening-cache.ts'
 
 /** What a run tells while it goes on: at its start, after each run of the graph, and after each epoch. Epochs count from 1. */
 export type TrainProgress =
@@ -41,6 +43,9 @@ export type TrainProgress =
       readonly heldOut: number
       readonly epoch: number
     }
+  /** While a whitening is measured, before the start; and what it came to. */
+  | ({ readonly kind: 'whitening' } & WhiteningProgress)
+  | ({ readonly kind: 'whitened' } & WhiteningReport)
   /** What is not as it should be, and does not keep the run from going on. */
   | { readonly kind: 'warning'; readonly message: string }
   | {

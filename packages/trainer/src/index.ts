@@ -5,6 +5,7 @@ export {
   optimizerOf,
   type PartialRecipe,
   type PresetName,
+  presetFor,
   presets,
   type Recipe,
   resolveRecipe,

@@ -4,7 +4,7 @@ import {
   defaultPreset,
   type PartialRecipe,
   type PresetName,
-  presets,
+  presetFor,
   type Recipe,
   resolveRecipe,
   type TrainingData,
@@ -44,7 +44,7 @@ export type TrainOptions = EngineOptions & {
  */
 export async function train(options: TrainOptions): Promise<Run> {
   const data = asTrainingData(options.data)
-  const recipe = resolveRecipe(presets[options.preset ?? defaultPreset], options.config ?? {}, data.examples.dims[1]!)
+  const recipe = resolveRecipe(presetFor(options.preset ?? defaultPreset, data.name), options.config ?? {}, data.examples.dims[1]!)
   const { out, resume, overwrite, onProgress } = options
   const onWarning = (message: string): void => onProgress?.({ kind: 'warning', message })
   dataWarnings(data).forEach(onWarning)
@@ -65,7 +65,11 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
   }
   const computing = engineOptions(options)
   const initial = begun && inOwnMemory(begun.arrays)
-  const { arrays, constants, ...start } = await startRun(data, recipe, { ...computing, ...(initial ? { initial } : {}) })
+  const { arrays, constants, ...start } = await startRun(data, recipe, {
+    ...computing,
+    ...(initial ? { initial } : {}),
+    onProgress: options.onProgress,
+  })
   const { engine, why } = await openEngine({ engine: options.engine ?? 'auto', ...computing, recipe, constants })
   try {
     return await fitFlow({

@@ -8,6 +8,7 @@ import {
   engineNames,
   exportBundle,
   type PresetName,
+  presetFor,
   presets,
   type RecipeFile,
   type Run,
@@ -110,7 +111,7 @@ export const trainCommand: Command = command(
     const config = { flow: { ...file.flow, ...changes.flow }, training: { ...file.training, ...changes.training } }
     const dataset = await loadDataset(name, { dir: args.dataDir })
     const data = trainingData(dataset, args.limit)
-    const { flow } = namingFlags(args, () => resolveRecipe(presets[preset], config, dataset.dim))
+    const { flow } = namingFlags(args, () => resolveRecipe(presetFor(preset, name), config, dataset.dim))
     for (const warning of flowWarnings(flow)) warn(warning)
 
     let used: Used | undefined
