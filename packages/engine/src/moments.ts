@@ -36,6 +36,8 @@ export type MomentsOptions = MeasuringOptions & {
   readonly open: OpenSession
 }
 
+export type MeasuredMoments = Omit<Moments, 'whitening'> & { readonly whitening: (epsilon: number) => Promise<MeasuredWhitening> }
+
 /** The dequantised data behind some preprocessing steps: [n, dim], a thousand rows at a time. */
 async function* passed({ flow, data, seed, steps, values, open }: MomentsOptions): AsyncGenerator<Tensor<'float32'>> {
   const { dim, dataRange: range } = flow.config
@@ -85,7 +87,7 @@ function whiteningSource(options: MomentsOptions): WhiteningSource {
  * Mean and standard deviation of each dimension of the dequantised data behind some preprocessing steps (Welford's running sums), and the shares
  * of all values in 256 cells of [0, 1]; the outer cells take what lies beyond.
  */
-export async function measureMoments(options: MomentsOptions): Promise<Moments> {
+export async function measureMoments(options: MomentsOptions): Promise<MeasuredMoments> {
   const { dim } = options.flow.config
   const mean = new Float64Array(dim)
   const squares = new Float64Array(dim)
@@ -111,7 +113,7 @@ export async function measureMoments(options: MomentsOptions): Promise<Moments> 
 }
 
 /** The whitening of the data behind some steps, measured once for each epsilon. */
-function whiteningOf(options: MomentsOptions): Moments['whitening'] {
+function whiteningOf(options: MomentsOptions): MeasuredMoments['whitening'] {
   const { data, steps, open, onProgress, keep = (_, measure) => measure() } = options
   const found = new Map<number, Promise<MeasuredWhitening>>()
   return (epsilon) => {

@@ -1,5 +1,5 @@
 import { cellWidth, rows, streamKey, type Tensor, tensor, uniform } from '@niceflow/core'
-import { nice, paperMnist, type Whitening } from '@niceflow/flow'
+import { nice, paperMnist } from '@niceflow/flow'
 import { openSession } from '@niceflow/runtime-node'
 import { describe, expect, it } from 'vitest'
 import { newtonSchulzFactors } from './matrix-root.ts'
@@ -134,7 +134,7 @@ describe('the whitening of pixels', () => {
   const pixels = tensor('uint8', [count, dim])
   const shades = draws(count * dim)
   for (let at = 0; at < count * dim; at++) pixels.data[at] = 40 + 60 * shades[at - (at % dim)]! + 100 * shades[at]!
-  const measured = async (examples: Tensor<'uint8'>, range: readonly [number, number], epsilon = 0): Promise<Whitening> => {
+  const measured = async (examples: Tensor<'uint8'>, range: readonly [number, number], epsilon = 0): Promise<MeasuredWhitening> => {
     const config = {
       ...paperMnist,
       dim,
@@ -193,7 +193,7 @@ describe('the whitening of pixels', () => {
       pixels.data.map((value, at) => (at % dim === 2 ? 7 : value)),
     )
     await expect(measured(stuck, [0, 1])).rejects.toThrow('exact whitening (epsilon 0), got 1')
-    const found = (await measured(stuck, [0, 1], 1e-3)) as MeasuredWhitening
+    const found = await measured(stuck, [0, 1], 1e-3)
     expect(found.residual).toBeLessThan(float32)
     // The constant pixel stays by itself: its noise and epsilon alone.
     expect(Math.abs(found.matrix[2 * dim + 2]! - (1 / 256 ** 2 / 12 + 1e-3) ** -0.5)).toBeLessThan(float32)

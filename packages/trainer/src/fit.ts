@@ -26,6 +26,7 @@ import {
 import { diverged, stopped } from './ended.ts'
 import { remove } from './files.ts'
 import { type EpochTiming, readHistory, writeHistory } from './history.ts'
+import type { TrainingMemoryEstimate } from './memory.ts'
 import type { Run } from './run.ts'
 import type { WhiteningReport } from './whitening-cache.ts'
 
@@ -43,6 +44,8 @@ export type TrainProgress =
       readonly heldOut: number
       readonly epoch: number
     }
+  /** Before all else: what the model takes of this machine. */
+  | ({ readonly kind: 'memory' } & TrainingMemoryEstimate)
   /** While a whitening is measured, before the start; and what it came to. */
   | ({ readonly kind: 'whitening' } & WhiteningProgress)
   | ({ readonly kind: 'whitened' } & WhiteningReport)

@@ -83,6 +83,7 @@ export const trainCommand: Command = command(
       })
       .option('resume', { type: 'boolean', describe: 'Go on from the last checkpoint of --out, if there is one' })
       .option('overwrite', { type: 'boolean', describe: 'Begin again where --out holds a run already' })
+      .option('force', { type: 'boolean', describe: 'Train though this machine has less memory than that seems to take' })
       .conflicts('resume', 'overwrite')
       .option('sample-size', {
         default: 64,
@@ -123,7 +124,7 @@ export const trainCommand: Command = command(
       used = { engine: progress.engine, device: progress.device }
       warnOfIdleFlag(args, progress.device)
     }
-    const { resume = false, overwrite = false, out, keep, sampleSize } = args
+    const { resume = false, overwrite = false, force = false, out, keep, sampleSize } = args
     const drawInto = (run: Run, picture: string): Promise<void> => leaveSamples(run, picture, sampleSize, args.threads)
     const run = await train({
       data,
@@ -132,6 +133,7 @@ export const trainCommand: Command = command(
       out,
       resume,
       overwrite,
+      force,
       snapshots: { onSnapshot: drawInto, ...(keep === undefined ? {} : { keep }) },
       engine: args.engine,
       ...deviceOptions(args),
