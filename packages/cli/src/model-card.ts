@@ -1,8 +1,8 @@
 import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
 import { findEntry } from '@niceflow/data'
-import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
+import { type FlowConfig, nice, paperFlows, parameterCount } from '@niceflow/flow'
 import { filesOf } from '@niceflow/runtime'
-import { presets, type Recipe, recipeOf } from '@niceflow/trainer'
+import { presetFor, recipeOf } from '@niceflow/trainer'
 import { storageRows } from './bundle.ts'
 import { type Departure, departures, trainCommandLine } from './recipe-flags.ts'
 import { nats, number, rangeOf } from './text.ts'
@@ -25,7 +25,7 @@ export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
   const recipe = recipeOf(manifest)
   const count = trainingExamples + recipe.training.validation
   const limit = count < entry.figures.train ? [`--limit=${count}`] : []
-  return trainCommandLine(recipe, [`--dataset=${dataset}`, `--out=${out}`, ...limit])
+  return trainCommandLine(recipe, [`--dataset=${dataset}`, `--out=${out}`, ...limit], dataset)
 }
 
 /** A bundle's model card, in Markdown: all that it says is the manifest's. */
@@ -45,7 +45,7 @@ export function modelCard(manifest: Manifest): string {
   return `# ${name}
 
 A normalizing flow of the family of NICE (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
-${kinship(recipe)}
+${kinship(manifest)}
 It maps data to independent latent variables and back, exactly, and so gives every example a likelihood.
 ${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesFile})\n`}
 ## Data
@@ -53,7 +53,7 @@ ${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesF
 Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256}),
 epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps), ${chosen}.
 ${dequantization(manifest)}${licence}
-${recipeTable(recipe)}
+${recipeTable(manifest)}
 ## Figures
 
 | examples | log-likelihood | bits per dimension |
@@ -96,15 +96,42 @@ ${inpaints ? '- Filled images are at a hilltop of the likelihood near their star
 const sameFunctions: readonly Departure['flag']['field'][] = ['shiftUnit', 'leak']
 
 /** Whether it is the model that the paper reports on. */
-function kinship(recipe: Recipe): string {
-  const other = departures(recipe, presets.paper).filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
-  if (other.length === 0) return "It has the architecture of the paper's MNIST model."
-  return `**It is not the paper's MNIST model**: ${other.map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`).join('; ')}.`
+function kinship(manifest: Manifest): string {
+  const other = otherArchitecture(manifest)
+  const model = `the paper's ${paperDataset(manifest).toUpperCase()} model`
+  return other === '' ? `It has the architecture of ${model}.` : `**It is not ${model}**: ${other}.`
+}
+
+/** The paper's own dataset, where a model was fitted to one; else MNIST. */
+function paperDataset({ provenance: { dataset } }: Manifest): string {
+  return Object.hasOwn(paperFlows, dataset) ? dataset : 'mnist'
+}
+
+/** What a model has otherwise than the paper's for its data; empty where it has all of it. */
+function otherArchitecture(manifest: Manifest): string {
+  return departures(recipeOf(manifest), presetFor('paper', paperDataset(manifest)))
+    .filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
+    .map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`)
+    .join('; ')
+}
+
+/** In a sentence or two, why a result is not to be held against the paper's: another model, or fewer examples. */
+export function fromThePaper(manifest: Manifest): string {
+  const { dataset, trainingExamples } = manifest.provenance
+  const count = trainingExamples + recipeOf(manifest).training.validation
+  const all = findEntry(dataset)?.figures.train ?? count
+  const other = otherArchitecture(manifest)
+  return [
+    ...(other === '' ? [] : [`This is not the paper's model: ${other}.`]),
+    ...(count < all ? [`It was fitted to ${number(count)} of ${number(all)} examples, held-out ones included.`] : []),
+  ].join(' ')
 }
 
 /** What was done otherwise than in the paper. */
-function recipeTable(recipe: Recipe): string {
-  const rows = departures(recipe, presets.paper).map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
+function recipeTable(manifest: Manifest): string {
+  const rows = departures(recipeOf(manifest), presetFor('paper', paperDataset(manifest))).map(
+    ({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`,
+  )
   if (rows.length === 0) return "\nFitted by the paper's recipe.\n"
   return `
 ## Recipe

@@ -1,6 +1,6 @@
 import { InvalidValueError } from '@niceflow/core'
 import { type FlowConfig, InvalidConfigError, type Preprocessing } from '@niceflow/flow'
-import { defaultPreset, type PartialRecipe, type PresetName, presets, type Recipe, type TrainingConfig } from '@niceflow/trainer'
+import { defaultPreset, type PartialRecipe, type PresetName, presetFor, presets, type Recipe, type TrainingConfig } from '@niceflow/trainer'
 import { numberFlag } from './flags.ts'
 import { shellWord } from './text.ts'
 
@@ -209,9 +209,9 @@ export function departures(recipe: Recipe, from: Recipe): readonly Departure[] {
   })
 }
 
-/** The command that fits such a model again: its seed, the nearest preset, and a flag for every field in which the recipe differs from it. */
-export function trainCommandLine(recipe: Recipe, rest: readonly string[]): string {
-  const candidates = (Object.keys(presets) as PresetName[]).map((name) => ({ name, changes: departures(recipe, presets[name]) }))
+/** The command that fits such a model to a dataset again: its seed, the nearest preset, and a flag for every field in which the recipe differs from it. */
+export function trainCommandLine(recipe: Recipe, rest: readonly string[], dataset = ''): string {
+  const candidates = (Object.keys(presets) as PresetName[]).map((name) => ({ name, changes: departures(recipe, presetFor(name, dataset)) }))
   const { name, changes } = candidates.reduce((best, next) => (next.changes.length < best.changes.length ? next : best))
   const flags = changes.map(({ flag, text }) => `--${flag.flag}=${text}`)
   return ['niceflow train', ...[...rest, `--seed=${recipe.training.seed}`, `--preset=${name}`, ...flags].map(shellWord)].join(' ')

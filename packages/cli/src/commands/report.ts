@@ -1,13 +1,13 @@
 import { join, resolve } from 'node:path'
 import { InvalidValueError, type Manifest } from '@niceflow/core'
-import { catalogue } from '@niceflow/data'
 import { type Fact, lineChart, type PublishedResult, type RunReport, runReport } from '@niceflow/report'
 import { ensureFolder, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
 import { drawSamples, storedIn, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { deviceFlags } from '../flags.ts'
-import { fitAgain, flowInWords, samplesFile } from '../model-card.ts'
+import { fitAgain, flowInWords, fromThePaper, samplesFile } from '../model-card.ts'
 import { warn } from '../progress.ts'
+import { publishedFor } from '../published.ts'
 import { fieldOf, recipeFlags } from '../recipe-flags.ts'
 import { number, rangeOf, shellWord, table } from '../text.ts'
 
@@ -50,6 +50,7 @@ export const reportCommand: Command = command(
       samples,
       configuration: configuration(manifest),
       references: references(manifest),
+      departures: fromThePaper(manifest),
       bundle,
       files: [{ label: 'checkpoints', value: run }, ...Object.entries(paths).map(([label, value]) => ({ label, value }))],
       commands: commands(manifest, { run, bundle, out }),
@@ -81,12 +82,9 @@ function configuration(manifest: Manifest): Fact[] {
   ]
 }
 
-/** The paper's figure, where the model was fitted to the paper's data on the paper's range. */
-function references({ provenance, model: { dataRange } }: Manifest): readonly PublishedResult[] {
-  const entry = Object.hasOwn(catalogue, provenance.dataset) ? catalogue[provenance.dataset] : undefined
-  const [low, high] = dataRange
-  if (!entry || low !== 0 || high !== 1) return []
-  return [{ label: `NICE, paper: ${entry.figures.published.toFixed(2)} (test)`, nats: entry.figures.published }]
+/** What was published of the model's data. */
+function references({ provenance, model }: Manifest): readonly PublishedResult[] {
+  return publishedFor(provenance.dataset, model)
 }
 
 function curve(manifest: Manifest, epochs: readonly TimedEpoch[]): string {
