@@ -14,7 +14,7 @@ it('exports these names and no others', () => {
       "imageShiftOf",
       "learningRateAt",
       "logScaleOf",
-      "measureWhitening",
+      "measureMoments",
       "modelFacts",
       "onnxRuntimeEngine",
       "openTrained",

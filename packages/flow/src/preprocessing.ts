@@ -1,7 +1,7 @@
 import type { Builder, Value } from '@niceflow/graph'
 import type { FlowConfig, Preprocessing } from './config.ts'
 import { distribution, equalMassWidths, logDensity, quantile } from './histogram.ts'
-import type { Parameter, Weights } from './parameters.ts'
+import type { Parameter, ParameterValues, Weights } from './parameters.ts'
 import { sumOverDims } from './sum.ts'
 
 /** A bijection of the data before the couplings, on x [batch, dim]. */
@@ -11,6 +11,8 @@ export type Bijection = {
   /** `logDet` is [batch], or a scalar where it is the same for every example; nats. */
   readonly forward: (g: Builder, x: Value, weights: Weights) => { readonly y: Value; readonly logDet: Value }
   readonly inverse: (g: Builder, y: Value, weights: Weights) => Value
+  /** log|det| in nats, from its parameters, where it is the same for every example. */
+  readonly constantLogDet?: (values: ParameterValues) => number
 }
 
 /**
@@ -67,6 +69,7 @@ function standardize(name: string, dim: number, after: number): Bijection {
       logDet: g.Neg(g.ReduceSum(g.Log(weights(names.deviation)), [0], { keepdims: 0 })),
     }),
     inverse: (g, y, weights) => g.Add(g.Mul(y, weights(names.deviation)), weights(names.mean)),
+    constantLogDet: (values) => values[names.deviation]!.data.reduce((sum, deviation) => sum - Math.log(deviation), 0),
   }
 }
 
@@ -97,6 +100,7 @@ function whiten(name: string, dim: number, after: number, epsilon: number): Bije
       logDet: weights(names.logDet),
     }),
     inverse: (g, y, weights) => g.Add(g.MatMul(y, weights(names.inverse)), weights(names.mean)),
+    constantLogDet: (values) => values[names.logDet]!.data[0]!,
   }
 }
 

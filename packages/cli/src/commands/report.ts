@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path'
 import { InvalidValueError, type Manifest } from '@niceflow/core'
+import { nice } from '@niceflow/flow'
 import { type Fact, lineChart, type PublishedResult, type RunReport, runReport } from '@niceflow/report'
-import { ensureFolder, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
+import { ensureFolder, type Run, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
 import { drawSamples, storedIn, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { deviceFlags } from '../flags.ts'
@@ -9,7 +10,7 @@ import { fitAgain, flowInWords, fromThePaper, samplesFile } from '../model-card.
 import { warn } from '../progress.ts'
 import { publishedFor } from '../published.ts'
 import { fieldOf, recipeFlags } from '../recipe-flags.ts'
-import { number, rangeOf, shellWord, table } from '../text.ts'
+import { nats, number, rangeOf, shellWord, table } from '../text.ts'
 
 const files = { samples: samplesFile, curve: 'curve.svg', report: 'report.html' } as const
 
@@ -21,7 +22,7 @@ export const reportCommand: Command = command(
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the report' })
       .example('$0 report runs/mnist out/mnist --out out', 'samples.png, curve.svg and report.html'),
   async ({ run, bundle, out, ...device }) => {
-    const { state } = await readRun(run, warn)
+    const { state, parameters } = await readRun(run, warn)
     const history = await readHistory(run)
     const { manifest, samples } = await withFlow(bundle, device, async (flow) => {
       const drawn = await drawSamples(flow)
@@ -48,7 +49,7 @@ export const reportCommand: Command = command(
       evaluation: manifest.evaluation,
       seconds: epochs.reduce((sum, { seconds }) => sum + (seconds ?? Number.NaN), 0),
       samples,
-      configuration: configuration(manifest),
+      configuration: configuration(manifest, parameters),
       references: references(manifest),
       departures: fromThePaper(manifest),
       bundle,
@@ -68,8 +69,8 @@ export const reportCommand: Command = command(
   },
 )
 
-/** The run's data, its model, and every field of its recipe by the flag that sets it. */
-function configuration(manifest: Manifest): Fact[] {
+/** The run's data, its model, every field of its recipe by the flag that sets it, and what preprocessing adds to every log-likelihood. */
+function configuration(manifest: Manifest, parameters: Run['parameters']): Fact[] {
   const { dataset, trainingExamples, engine, versions } = manifest.provenance
   const recipe = recipeOf(manifest)
   return [
@@ -79,6 +80,11 @@ function configuration(manifest: Manifest): Fact[] {
     { label: 'model', value: flowInWords(recipe.flow) },
     { label: 'engine', value: [engine, ...Object.entries(versions).map((entry) => entry.join(' '))].join(', ') },
     ...recipeFlags.map((flag) => ({ label: flag.flag, value: flag.write(fieldOf(recipe, flag)) })),
+    ...nice(recipe.flow).preprocessing.flatMap(({ constantLogDet }, i) =>
+      constantLogDet
+        ? [{ label: `ln|det| of ${recipe.flow.preprocessing[i]!.kind}`, value: `${nats(constantLogDet(parameters))} nats` }]
+        : [],
+    ),
   ]
 }
 
