@@ -15,21 +15,36 @@ export function pivots(matrix: Float64Array, dim: number, shift = 0): Float64Arr
   const [u0, u1, u2, u3] = scaled as [Float64Array, Float64Array, Float64Array, Float64Array]
   for (let first = 0; first < dim; first += block) {
     // u = L diag(d) of these rows; where the block goes beyond the last row, that row again.
-    const at = scaled.map((_, k) => Math.min(first + k, dim - 1) * dim) as [number, number, number, number]
-    for (let j = 0; j < first; j++) {
-      const row = j * dim
-      let [s0, s1, s2, s3] = [0, 0, 0, 0]
+    const [r0, r1, r2, r3] = scaled.map((_, k) => Math.min(first + k, dim - 1) * dim) as [number, number, number, number]
+    // Two columns at a time: eight sums for six numbers read. (Each is a constant of its own: taken apart from arrays they cost twice the time.)
+    for (let j = 0; j < first; j += 2) {
+      const [row, next] = [j * dim, (j + 1) * dim]
+      let [s0, s1, s2, s3, t0, t1, t2, t3] = [0, 0, 0, 0, 0, 0, 0, 0]
       for (let p = 0; p < j; p++) {
         const l = lower[row + p]!
-        s0 += u0[p]! * l
-        s1 += u1[p]! * l
-        s2 += u2[p]! * l
-        s3 += u3[p]! * l
+        const m = lower[next + p]!
+        const v0 = u0[p]!
+        const v1 = u1[p]!
+        const v2 = u2[p]!
+        const v3 = u3[p]!
+        s0 += v0 * l
+        s1 += v1 * l
+        s2 += v2 * l
+        s3 += v3 * l
+        t0 += v0 * m
+        t1 += v1 * m
+        t2 += v2 * m
+        t3 += v3 * m
       }
-      u0[j] = matrix[at[0] + j]! - s0
-      u1[j] = matrix[at[1] + j]! - s1
-      u2[j] = matrix[at[2] + j]! - s2
-      u3[j] = matrix[at[3] + j]! - s3
+      const m = lower[next + j]!
+      u0[j] = matrix[r0 + j]! - s0
+      u1[j] = matrix[r1 + j]! - s1
+      u2[j] = matrix[r2 + j]! - s2
+      u3[j] = matrix[r3 + j]! - s3
+      u0[j + 1] = matrix[r0 + j + 1]! - t0 - u0[j]! * m
+      u1[j + 1] = matrix[r1 + j + 1]! - t1 - u1[j]! * m
+      u2[j + 1] = matrix[r2 + j + 1]! - t2 - u2[j]! * m
+      u3[j + 1] = matrix[r3 + j + 1]! - t3 - u3[j]! * m
     }
     for (let i = first; i < Math.min(first + block, dim); i++) {
       const u = scaled[i - first]!
