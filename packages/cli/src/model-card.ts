@@ -1,8 +1,8 @@
 import { isTable, type Manifest, type Preparation, pixelLevels, type StorageType } from '@niceflow/core'
 import { findEntry } from '@niceflow/data'
-import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
+import { type FlowConfig, nice, paperFlows, parameterCount } from '@niceflow/flow'
 import { filesOf } from '@niceflow/runtime'
-import { presets, type Recipe, recipeOf } from '@niceflow/trainer'
+import { presetFor, presets, type Recipe, recipeOf } from '@niceflow/trainer'
 import { samplesFiles, storageRows } from './bundle.ts'
 import { type Departure, departures, trainCommandLine } from './recipe-flags.ts'
 import { densityOf, nats, number, rangeOf } from './text.ts'
@@ -24,7 +24,7 @@ export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
   const recipe = askedRecipe(manifest)
   const count = trainingExamples + recipe.training.validation
   const limit = entry && count < entry.figures.train ? [`--limit=${count}`] : []
-  return trainCommandLine(recipe, [`--dataset=${dataset}`, ...preparationFlags(preparation), `--out=${out}`, ...limit])
+  return trainCommandLine(recipe, [`--dataset=${dataset}`, ...preparationFlags(preparation), `--out=${out}`, ...limit], dataset)
 }
 
 /** A model's recipe without what no one asked for: the range of a table is its data's own. */
@@ -61,7 +61,7 @@ export function modelCard(manifest: Manifest): string {
   return `# ${name}
 
 A normalizing flow of the family of NICE (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
-${kinship(recipe)}
+${kinship(manifest)}
 It maps data to independent latent variables and back, exactly, and so gives every example a likelihood.
 
 ![Samples drawn from the model](${model.imageShape === null ? samplesFiles.numbers : samplesFiles.images})
@@ -71,7 +71,7 @@ It maps data to independent latent variables and back, exactly, and so gives eve
 Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256})${heldBack(provenance)},
 epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps), ${chosen}.
 ${dequantization(manifest)}${licence}
-${recipeTable(recipe)}
+${recipeTable(manifest)}
 ## Figures
 
 | examples | log-likelihood | bits per dimension |
@@ -120,15 +120,42 @@ function heldBack({ preparation }: Manifest['provenance']): string {
 const sameFunctions: readonly Departure['flag']['field'][] = ['shiftUnit', 'leak']
 
 /** Whether it is the model that the paper reports on. */
-function kinship(recipe: Recipe): string {
-  const other = departures(recipe, presets.paper).filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
-  if (other.length === 0) return "It has the architecture of the paper's MNIST model."
-  return `**It is not the paper's MNIST model**: ${other.map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`).join('; ')}.`
+function kinship(manifest: Manifest): string {
+  const other = otherArchitecture(manifest)
+  const model = `the paper's ${paperDataset(manifest).toUpperCase()} model`
+  return other === '' ? `It has the architecture of ${model}.` : `**It is not ${model}**: ${other}.`
+}
+
+/** The paper's own dataset, where a model was fitted to one; else MNIST. */
+function paperDataset({ provenance: { dataset } }: Manifest): string {
+  return Object.hasOwn(paperFlows, dataset) ? dataset : 'mnist'
+}
+
+/** What a model has otherwise than the paper's for its data; empty where it has all of it. */
+function otherArchitecture(manifest: Manifest): string {
+  return departures(recipeOf(manifest), presetFor('paper', paperDataset(manifest)))
+    .filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
+    .map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`)
+    .join('; ')
+}
+
+/** In a sentence or two, why a result is not to be held against the paper's: another model, or fewer examples. */
+export function fromThePaper(manifest: Manifest): string {
+  const { dataset, trainingExamples } = manifest.provenance
+  const count = trainingExamples + recipeOf(manifest).training.validation
+  const all = findEntry(dataset)?.figures.train ?? count
+  const other = otherArchitecture(manifest)
+  return [
+    ...(other === '' ? [] : [`This is not the paper's model: ${other}.`]),
+    ...(count < all ? [`It was fitted to ${number(count)} of ${number(all)} examples, held-out ones included.`] : []),
+  ].join(' ')
 }
 
 /** What was done otherwise than in the paper. */
-function recipeTable(recipe: Recipe): string {
-  const rows = departures(recipe, presets.paper).map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
+function recipeTable(manifest: Manifest): string {
+  const rows = departures(recipeOf(manifest), presetFor('paper', paperDataset(manifest))).map(
+    ({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`,
+  )
   if (rows.length === 0) return "\nFitted by the paper's recipe.\n"
   return `
 ## Recipe

@@ -8,8 +8,9 @@ import {
   logScale,
   nice,
   type ParameterValues,
+  storeParameters,
 } from '@niceflow/flow'
-import { encodeModel, storeWeights } from '@niceflow/graph'
+import { encodeModel } from '@niceflow/graph'
 import { Flow } from '@niceflow/runtime'
 import type { OpenSession } from './onnxruntime.ts'
 import type { Recipe } from './recipe.ts'
@@ -34,7 +35,8 @@ const graphs = { encoder: encoderGraph, decoder: decoderGraph, inpainter: inpain
  */
 export function encodeTrained(trained: Trained, graph: GraphName, dtype: StorageType = 'fp32'): Uint8Array {
   const { recipe, parameters } = trained
-  const made = graphs[graph](nice(recipe.flow), storeWeights(parameters, dtype))
+  const flow = nice(recipe.flow)
+  const made = graphs[graph](flow, storeParameters(flow.parameters, parameters, dtype))
   return encodeModel({ graph: made, metadata: graphMetadata(manifestOf(trained), dtype) })
 }
 

@@ -22,6 +22,8 @@ it('exports these names and no others', () => {
       "mergeHalves",
       "nextName",
       "nice",
+      "paperFlow",
+      "paperFlows",
       "paperMnist",
       "parameterCount",
       "parametersOf",
@@ -37,7 +39,9 @@ it('exports these names and no others', () => {
       "scaleInits",
       "slotName",
       "splitHalves",
+      "standardMoments",
       "stateArrays",
+      "storeParameters",
       "trainingGraph",
       "trainingStepGraph",
     ]

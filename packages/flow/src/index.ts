@@ -4,6 +4,7 @@ export { decoderGraph, decodingGraph, encoderGraph, evaluationGraph, graphMetada
 export * from './inpainting.ts'
 export * from './nice.ts'
 export * from './optimizer.ts'
+export * from './paper.ts'
 export * from './parameters.ts'
 export * from './partition.ts'
 export { type Prior, priors } from './prior.ts'

@@ -6,6 +6,7 @@ export {
   optimizerOf,
   type PartialRecipe,
   type PresetName,
+  presetFor,
   presets,
   type Recipe,
   resolveRecipe,
@@ -18,6 +19,7 @@ export {
 } from '@niceflow/engine'
 export * from './benchmark.ts'
 export type { InpaintingFigure } from './benchmark-inpainting.ts'
+export type { WhiteningFigure } from './benchmark-whitening.ts'
 export * from './bundle.ts'
 export { type BundleSource, type Figures, manifestFile, readSource } from './bundle-source.ts'
 export { CheckpointError, type EpochRecord, type RunState } from './checkpoint.ts'
@@ -41,6 +43,7 @@ export {
 export { LockedError, takeLock } from './lock.ts'
 export { readLogScale } from './log-scale.ts'
 export { makeEngine } from './make-engine.ts'
+export { machineMemory, NotEnoughMemoryError, type TrainingMemoryEstimate, trainingMemory } from './memory.ts'
 export { type EngineReport, probeEngines } from './probe-engines.ts'
 export { type Program, programBeside } from './program.ts'
 export { replaceFolder } from './replace.ts'

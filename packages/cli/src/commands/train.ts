@@ -11,6 +11,7 @@ import {
   engineNames,
   exportBundle,
   type PresetName,
+  presetFor,
   presets,
   type RecipeFile,
   type Run,
@@ -89,6 +90,7 @@ export const trainCommand: Command = command(
       })
       .option('resume', { type: 'boolean', describe: 'Go on from the last checkpoint of --out, if there is one' })
       .option('overwrite', { type: 'boolean', describe: 'Begin again where --out holds a run already' })
+      .option('force', { type: 'boolean', describe: 'Train though this machine has less memory than that seems to take' })
       .conflicts('resume', 'overwrite')
       .option('sample-size', {
         default: 64,
@@ -119,8 +121,9 @@ export const trainCommand: Command = command(
     const dataset = await openDataset(name, args)
     const data = trainingData(dataset, args.limit)
     const preset = args.preset ?? file.preset ?? (isTable(dataFacts(data)) ? tablePreset : defaultPreset)
-    const config = suitedTo(data, presets[preset], asked)
-    const { flow } = namingFlags(args, () => resolveRecipe(presets[preset], config, dataset.dim))
+    const base = presetFor(preset, name)
+    const config = suitedTo(data, base, asked)
+    const { flow } = namingFlags(args, () => resolveRecipe(base, config, dataset.dim))
     for (const warning of flowWarnings(flow)) warn(warning)
     const { testFraction } = dataset.preparation ?? {}
     if (testFraction !== undefined)
@@ -135,7 +138,7 @@ export const trainCommand: Command = command(
       used = { engine: progress.engine, device: progress.device }
       warnOfIdleFlag(args, progress.device)
     }
-    const { resume = false, overwrite = false, out, keep, sampleSize } = args
+    const { resume = false, overwrite = false, force = false, out, keep, sampleSize } = args
     const drawInto = (run: Run, picture: string): Promise<void> => leaveSamples(run, picture, sampleSize, args.threads)
     const run = await train({
       data,
@@ -144,6 +147,7 @@ export const trainCommand: Command = command(
       out,
       resume,
       overwrite,
+      force,
       snapshots: { onSnapshot: drawInto, ...(keep === undefined ? {} : { keep }) },
       engine: args.engine,
       ...deviceOptions(args),
