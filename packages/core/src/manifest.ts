@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { type Dequantization, dequantizations } from './dequantize.ts'
 import type { Quantiles } from './empirical.ts'
 import { NiceflowError } from './error.ts'
 import type { DataRange } from './likelihood.ts'
@@ -29,13 +30,18 @@ export type ModelFacts = {
   readonly prior: 'logistic' | 'gaussian'
   /** The range on which `x` lives and on which the likelihood is a density. */
   readonly dataRange: DataRange
-  /** True where `x` is made of 8-bit pixels as low + (pixel + u) * cell width. */
+  /** True where `x` is made of 8-bit pixels. */
   readonly pixels: boolean
+  /** How, where it is not the paper's low + (pixel + u) * cell width. */
+  readonly dequantization?: Dequantization | undefined
   /** Rows and columns of the image that `x` is, where it is one. */
   readonly imageShape: readonly [rows: number, columns: number] | null
   /** s [dim] of z = exp(s) h: latent d spreads over exp(-s_d) times the prior's scale. Absent in bundles of older versions. */
   readonly logScale?: readonly number[] | undefined
 }
+
+/** A file of weights that another program trained. */
+export type Imported = { readonly format: string; readonly sha256: string }
 
 /** Where a model comes from: enough to train it again. */
 export type Provenance = {
@@ -46,6 +52,8 @@ export type Provenance = {
   readonly epochs: number
   readonly steps: number
   readonly engine: string
+  /** What it was before the epochs that are counted here; absent where it began with them. */
+  readonly imported?: Imported | undefined
   readonly versions: Readonly<Record<string, string>>
   /** How it was fitted, as `@niceflow/trainer` validates it. */
   readonly training?: unknown
@@ -137,6 +145,7 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       prior: z.enum(['logistic', 'gaussian']),
       dataRange: pair,
       pixels: z.boolean(),
+      dequantization: z.optional(z.enum(dequantizations)),
       imageShape: z.nullable(z.tuple([count, count])),
       logScale: z.optional(z.array(finite)),
     })
@@ -161,6 +170,7 @@ const schema: z.ZodMiniType<Manifest> = z.object({
     epochs: z.int(),
     steps: z.int(),
     engine: z.string(),
+    imported: z.optional(z.object({ format: z.string(), sha256 })),
     versions: z.record(z.string(), z.string()),
     training: z.optional(z.unknown()),
   }),

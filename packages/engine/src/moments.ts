@@ -1,4 +1,4 @@
-import { dequantize, type ImageShift, pixelLevels, type Selection, tensor } from '@niceflow/core'
+import { type Dequantization, dequantize, type ImageShift, pixelLevels, type Selection, tensor } from '@niceflow/core'
 import { type Flow, type Moments, type ParameterValues, ports, preprocessingGraph } from '@niceflow/flow'
 import { encodeModel } from '@niceflow/graph'
 import type { OpenSession } from './onnxruntime.ts'
@@ -18,6 +18,7 @@ export type MomentsOptions = {
   readonly data: TrainingRows
   /** Of the draws that dequantise it. */
   readonly seed: number
+  readonly dequantization: Dequantization
   /** How many preprocessing steps the data have passed, and the parameters of these. */
   readonly steps: number
   readonly values: ParameterValues
@@ -26,9 +27,10 @@ export type MomentsOptions = {
 
 /**
  * Mean and standard deviation of each dimension of the dequantised data behind some preprocessing steps (Welford's running sums), and the shares
- * of all values in 256 cells of [0, 1]; the outer cells take what lies beyond.
+ * of all values in 256 cells of [0, 1]; the outer cells take what lies beyond. Noise that batches share varies from one to the next: here each
+ * example has its own.
  */
-export async function measureMoments({ flow, data, seed, steps, values, open }: MomentsOptions): Promise<Moments> {
+export async function measureMoments({ flow, data, seed, dequantization, steps, values, open }: MomentsOptions): Promise<Moments> {
   const { dim, dataRange: range } = flow.config
   const { examples, indices, imageShift } = data
   const session = steps > 0 ? await open(encodeModel({ graph: preprocessingGraph(flow, steps), metadata: {} }), 'evaluation') : undefined
@@ -38,7 +40,8 @@ export async function measureMoments({ flow, data, seed, steps, values, open }: 
   let count = 0
   for (let start = 0; start < indices.length; start += chunk) {
     const taken = indices.subarray(start, start + chunk)
-    const x = tensor('float32', [taken.length, dim], dequantize(examples, taken, { seed, draw: 0, range, imageShift }))
+    const spread = { seed, draw: 0, range, dequantization, batchSize: 1, firstRow: start, imageShift }
+    const x = tensor('float32', [taken.length, dim], dequantize(examples, taken, spread))
     const parameters = Object.fromEntries(Object.entries(values).filter(([name]) => session?.inputNames.includes(name)))
     const y = session ? (await session.run({ [ports.data]: x, ...parameters })).y!.data : x.data
     for (let row = 0; row < taken.length; row++) {

@@ -1,14 +1,5 @@
 import { type GraphName, type Manifest, type ModelFacts, manifestVersion, type StorageType, type Tensor } from '@niceflow/core'
-import {
-  decoderGraph,
-  encoderGraph,
-  type FlowConfig,
-  graphMetadata,
-  inpainterGraph,
-  logScale,
-  nice,
-  type ParameterValues,
-} from '@niceflow/flow'
+import { decoderGraph, encoderGraph, graphMetadata, inpainterGraph, logScale, nice, type ParameterValues } from '@niceflow/flow'
 import { encodeModel, storeWeights } from '@niceflow/graph'
 import { Flow } from '@niceflow/runtime'
 import type { OpenSession } from './onnxruntime.ts'
@@ -58,7 +49,7 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
   return {
     formatVersion: manifestVersion,
     name: data.name,
-    model: modelFacts(flow, data, parameters),
+    model: modelFacts(recipe, data, parameters),
     config: flow,
     dtype: 'fp32',
     variants: {},
@@ -81,11 +72,13 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
 
 /** What a runtime must know of a model. */
 export function modelFacts(
-  { dim, prior, dataRange }: FlowConfig,
+  { flow: { dim, prior, dataRange }, training: { dequantization } }: Recipe,
   { pixels, imageShape }: Pick<DataFacts, 'pixels' | 'imageShape'>,
   parameters: ParameterValues,
 ): ModelFacts {
-  return { dim, prior, dataRange, pixels, imageShape, logScale: logScaleOf(parameters) }
+  // What the paper does goes without saying, as in bundles from before there was another way.
+  const otherwise = pixels && dequantization !== 'independent' ? { dequantization } : {}
+  return { dim, prior, dataRange, pixels, ...otherwise, imageShape, logScale: logScaleOf(parameters) }
 }
 
 /** s [dim] among a flow's weights, as a manifest holds it: the shortest decimals that are the same float32 numbers. */
