@@ -1,8 +1,8 @@
-import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
+import { type Manifest, type Provenance, pixelLevels, type StorageType, sharedFormula } from '@niceflow/core'
 import { findEntry } from '@niceflow/data'
 import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
 import { filesOf } from '@niceflow/runtime'
-import { presets, type Recipe, recipeOf } from '@niceflow/trainer'
+import { presets, type Recipe, recipeOf, type TrainingConfig } from '@niceflow/trainer'
 import { storageRows } from './bundle.ts'
 import { type Departure, departures, trainCommandLine } from './recipe-flags.ts'
 import { nats, number, rangeOf } from './text.ts'
@@ -17,11 +17,11 @@ export function flowInWords(config: FlowConfig): string {
   return `${couplings} ${law} couplings of ${hiddenLayers} x ${hiddenDim} hidden units (${activation}), ${prior} prior, ${parameters} parameters`
 }
 
-/** The command that fits the model of a bundle again; for a caller's own array there is none. */
+/** The command that fits the model of a bundle again; for a caller's own array there is none, nor where another program began. */
 export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
-  const { dataset, trainingExamples } = manifest.provenance
+  const { dataset, imported, trainingExamples } = manifest.provenance
   const entry = findEntry(dataset)
-  if (!entry) return undefined
+  if (!entry || imported) return undefined
   const recipe = recipeOf(manifest)
   const count = trainingExamples + recipe.training.validation
   const limit = count < entry.figures.train ? [`--limit=${count}`] : []
@@ -36,10 +36,6 @@ export function modelCard(manifest: Manifest): string {
   const density = `nats per example, a density on ${rangeOf(model.dataRange)}^${model.dim}`
   const again = fitAgain(manifest)
   const inpaints = model.imageShape !== null && manifest.variants[manifest.dtype]?.inpainter !== undefined
-  const chosen =
-    training.validation > 0
-      ? `chosen on ${number(training.validation)} more that were held out`
-      : 'none held out: the last epoch, not the best of some'
   const entry = findEntry(provenance.dataset)
   const licence = entry ? ` Licence of the data: ${entry.licence}.` : ''
   return `# ${name}
@@ -50,10 +46,9 @@ It maps data to independent latent variables and back, exactly, and so gives eve
 ${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesFile})\n`}
 ## Data
 
-Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256}),
-epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps), ${chosen}.
+${fitting(provenance, training)}
 ${dequantization(manifest)}${licence}
-${recipeTable(recipe)}
+${recipeTable(recipe, provenance)}
 ## Figures
 
 | examples | log-likelihood | bits per dimension |
@@ -102,9 +97,27 @@ function kinship(recipe: Recipe): string {
   return `**It is not the paper's MNIST model**: ${other.map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`).join('; ')}.`
 }
 
-/** What was done otherwise than in the paper. */
-function recipeTable(recipe: Recipe): string {
-  const rows = departures(recipe, presets.paper).map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
+/** What the model was fitted to, as far as that is known. */
+function fitting(
+  { imported, dataset, datasetSha256, epochs, steps, trainingExamples }: Provenance,
+  { validation }: TrainingConfig,
+): string {
+  const data = `${dataset} (SHA-256 ${datasetSha256})`
+  const origin = imported && `Imported from weights that another program trained (${imported.format}, SHA-256 ${imported.sha256})`
+  if (origin && epochs === 0) return `${origin}, which do not tell what they were fitted to: by its importer's word to ${data}.`
+  const chosen =
+    validation > 0 ? `chosen on ${number(validation)} more that were held out` : 'none held out: the last epoch, not the best of some'
+  return `${origin ? `${origin}, then fitted` : 'Fitted'} to ${number(trainingExamples)} examples of ${data},
+epoch ${number(epochs)} (${number(steps)} steps), ${chosen}.`
+}
+
+/** What was done otherwise than in the paper; of a model that was not fitted here, what it is otherwise. */
+function recipeTable(recipe: Recipe, { imported, epochs }: Provenance): string {
+  const known = ({ flag: { part, field } }: Departure): boolean =>
+    !(imported && epochs === 0) || part === 'flow' || field === 'dequantization'
+  const rows = departures(recipe, presets.paper)
+    .filter(known)
+    .map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
   if (rows.length === 0) return "\nFitted by the paper's recipe.\n"
   return `
 ## Recipe
@@ -117,8 +130,9 @@ ${rows.join('\n')}
 `
 }
 
-function dequantization({ model: { pixels, dataRange } }: Manifest): string {
+function dequantization({ model: { pixels, dataRange, dequantization } }: Manifest): string {
   if (!pixels) return `Values are taken as they are, on ${rangeOf(dataRange)}.`
+  if (dequantization === 'shared') return `Pixels are dequantised as ${sharedFormula(dataRange)}.`
   const [low, high] = dataRange
   const step = high - low === 1 ? `(pixel + u) / ${pixelLevels}` : `(pixel + u) * ${high - low} / ${pixelLevels}`
   return `Pixels are dequantised as x = ${low === 0 ? '' : `${low} + `}${step}, u uniform on (0, 1).`

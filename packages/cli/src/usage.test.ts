@@ -24,7 +24,7 @@ describe.concurrent('the command, in a process of its own', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const names = [...stdout.matchAll(/^ {2}niceflow (\w+)/gm)].map(([, name]) => name)
     expect(names).toEqual(
-      'train export eval score sample inpaint interpolate traverse spectrum verify summary serve report bench data setup doctor completion'.split(
+      'train export import eval score sample inpaint interpolate traverse spectrum verify summary serve report bench data setup doctor completion'.split(
         ' ',
       ),
     )
@@ -228,7 +228,7 @@ test.each([
 })
 
 test('the help of each command has examples', async () => {
-  for (const name of 'train export eval score sample interpolate traverse spectrum verify summary report bench data setup doctor'.split(
+  for (const name of 'train export import eval score sample interpolate traverse spectrum verify summary report bench data setup doctor'.split(
     ' ',
   )) {
     expect((await niceflowHere([name, '--help'])).stdout).toMatch(/^Examples:\n +niceflow /m)

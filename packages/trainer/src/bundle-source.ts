@@ -46,6 +46,7 @@ export async function sourceOfRun({ state, parameters }: Run): Promise<BundleSou
       epochs: best.epoch,
       steps: state.epoch === 0 ? 0 : (state.step / state.epoch) * best.epoch,
       engine: state.engine,
+      ...(state.imported && { imported: state.imported }),
       versions: await versions(),
       training: recipe.training,
     },

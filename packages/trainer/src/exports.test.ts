@@ -26,6 +26,8 @@ it('exports these names and no others', () => {
       "ensureFolder",
       "exists",
       "exportBundle",
+      "importFormats",
+      "importRun",
       "latentIndependence",
       "makeEngine",
       "manifestFile",
@@ -68,6 +70,7 @@ it('exports these names and no others', () => {
       "writeBundle",
       "writeError",
       "writeSingleFile",
+      "writeStateDict",
       "writeTarget",
     ]
   `)
