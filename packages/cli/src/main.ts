@@ -23,6 +23,11 @@ const commands: readonly Entry[] = [
     load: async () => (await import('./commands/export.ts')).exportCommand,
   },
   {
+    usage: 'import <weights>',
+    about: 'A model that PyTorch trained, as a run: to be exported, or fitted further',
+    load: async () => (await import('./commands/import.ts')).importCommand,
+  },
+  {
     usage: 'eval <bundle>',
     about: 'Measure the log-likelihood of a dataset, and what the scores tell from it',
     load: async () => (await import('./commands/eval.ts')).evalCommand,

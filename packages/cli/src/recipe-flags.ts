@@ -105,9 +105,23 @@ export const recipeFlags: readonly RecipeFlag[] = [
     ...word('data', 'zero', 'normal'),
     about: "How the scaling layer's s starts",
   },
+  {
+    flag: 'coupling-init',
+    part: 'training',
+    field: 'couplingInit',
+    ...word('identity', 'masked'),
+    about: "How the couplings' networks start: moving nothing, or as PyTorch's masked form starts",
+  },
   { flag: 'clip', part: 'training', field: 'clip', ...number, about: "The largest norm of a step's gradients; 0 leaves them" },
   { flag: 'averaging', part: 'training', field: 'averaging', ...number, about: 'Decay of the moving average of weights; 0 keeps none' },
   { flag: 'dropout', part: 'training', field: 'dropout', ...number, about: 'Probability with which a hidden unit is dropped' },
+  {
+    flag: 'dequantize',
+    part: 'training',
+    field: 'dequantization',
+    ...word('independent', 'shared'),
+    about: 'Noise of pixels: (pixel + u) / 256 for each image, or pixel / 255 + u / 256 with one u for a batch, up to 1',
+  },
   { flag: 'image-shift', part: 'training', field: 'imageShift', ...number, about: 'Move training images by up to so many pixels' },
   { flag: 'plain-epochs', part: 'training', field: 'plainEpochs', ...number, about: 'Last epochs in which --image-shift moves none' },
   {

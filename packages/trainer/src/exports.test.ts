@@ -28,6 +28,8 @@ it('exports these names and no others', () => {
       "ensureFolder",
       "exists",
       "exportBundle",
+      "importFormats",
+      "importRun",
       "latentIndependence",
       "machineMemory",
       "makeEngine",
@@ -76,6 +78,7 @@ it('exports these names and no others', () => {
       "writeBundle",
       "writeError",
       "writeSingleFile",
+      "writeStateDict",
       "writeTarget",
     ]
   `)

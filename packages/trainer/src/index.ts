@@ -32,6 +32,7 @@ export * from './evaluate.ts'
 export { ensureFolder, exists, syncFolder, temporaryName, WriteError, writeAtomic, writeError } from './files.ts'
 export type { SnapshotOptions, TrainProgress } from './fit.ts'
 export { readHistory, type TimedEpoch } from './history.ts'
+export { type ImportedRun, type ImportFormat, type ImportOptions, importFormats, importRun } from './import-run.ts'
 export {
   type Correlations,
   type Independence,
@@ -51,6 +52,7 @@ export { type Run, readRun, runSamples, runTable, scratchBundle } from './run.ts
 export { assertReplaceableFile, type SingleFileOptions, type SingleGraph, singleGraphs, writeSingleFile } from './single-file.ts'
 export * from './spectrum.ts'
 export { type Start, startRun } from './start.ts'
+export { type StateDict, type StateDictOptions, writeStateDict } from './state-dict.ts'
 export { type Target, type TargetGraphs, type TargetOptions, targets, writeTarget } from './targets.ts'
 export { type TrainOptions, train } from './train.ts'
 export * from './verify.ts'

@@ -30,32 +30,17 @@ import {
   train,
   writeAtomic,
 } from '@niceflow/trainer'
-import type { Argv } from 'yargs'
 import { drawSamples, pictureSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { openDataset } from '../dataset.ts'
 import { datasetFlags, datasetHelp, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
 import { interruptible } from '../interruption.ts'
 import { note, trainProgress, warn } from '../progress.ts'
-import { namingFlags, presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
+import { namingFlags, presetDefaults, recipeChanges } from '../recipe-flags.ts'
+import { recipeOptions } from '../recipe-options.ts'
 import { densityOf, duration, nats, number, shellWord } from '../text.ts'
 
 const groups = { training: 'Training (left out: as the preset has it):', flow: 'Model (left out: as the preset has it):' } as const
-
-/** The flags of the table: they have no defaults of their own, so that a config file stands unless one is given. */
-function withRecipeFlags<Flags>(yargs: Argv<Flags>): Argv<Flags> {
-  return recipeFlags.reduce(
-    (built, { flag, part, about, read, choices }, i) =>
-      built.option(flag, {
-        group: groups[part],
-        requiresArg: true,
-        coerce: read(flag),
-        describe: choices ? `${about}: ${choices.join(', ')}` : about,
-        defaultDescription: presetDefaults(recipeFlags[i]!),
-      }) as unknown as Argv<Flags>,
-    yargs,
-  )
-}
 
 /** What the PyTorch port fits when it is not told. */
 const defaultDataset = 'mnist'
@@ -65,7 +50,7 @@ type Used = { readonly engine: string; readonly device: string }
 
 export const trainCommand: Command = command(
   (yargs) =>
-    withRecipeFlags(deviceFlags(datasetFlags(yargs)))
+    recipeOptions(deviceFlags(datasetFlags(yargs)), { ...groups, whenLeftOut: presetDefaults })
       .option('dataset', {
         type: 'string',
         requiresArg: true,
