@@ -29,6 +29,7 @@ const configs: readonly (readonly [string, FlowConfig])[] = [
     small({ law: 'affine', prior: 'gaussian', preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }] }),
   ],
   ['histograms', small({ law: 'histogram', bins: 3 })],
+  ['splines', small({ law: 'spline', bins: 4, prior: 'gaussian' })],
   [
     'histograms of equalised data, dyadic partitions',
     small({
