@@ -1,4 +1,6 @@
 export * from './catalogue.ts'
 export { type HardSet, hardImages, hardSets } from './hard/sets.ts'
+export { knownDensities } from './known/densities.ts'
+export { type DrawOptions, drawPoints, type KnownDensity, logDensitiesOf, type Point } from './known/density.ts'
 export * from './load.ts'
 export * from './split.ts'
