@@ -141,8 +141,20 @@ export const recipeFlags: readonly RecipeFlag[] = [
     about: 'Steps in one run of the graph, after which progress is shown and signals are heard',
   },
   { flag: 'coupling', part: 'flow', field: 'couplings', ...number, about: 'Coupling layers' },
-  { flag: 'coup-type', part: 'flow', field: 'law', ...word('additive', 'multiplicative', 'affine', 'histogram'), about: 'Coupling law' },
-  { flag: 'bins', part: 'flow', field: 'bins', ...number, about: "Of a dimension's conditional density, where the law is histogram" },
+  {
+    flag: 'coup-type',
+    part: 'flow',
+    field: 'law',
+    ...word('additive', 'multiplicative', 'affine', 'histogram', 'spline'),
+    about: 'Coupling law',
+  },
+  {
+    flag: 'bins',
+    part: 'flow',
+    field: 'bins',
+    ...number,
+    about: "Of a dimension's conditional density, where the law is histogram or spline",
+  },
   {
     flag: 'shift-unit',
     part: 'flow',
