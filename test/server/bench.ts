@@ -71,7 +71,7 @@ const measures: Readonly<Record<string, () => Promise<{ readonly found: object; 
   async overload() {
     const found = await measureOverload(server, images, seconds)
     const [before, most, after] = found.memoryMib
-    const line = `three times what it can bear, ${found.offeredPerSecond} requests/s of 32 images: answers by status ${JSON.stringify(found.statuses)}, ${found.lost} lost; memory ${before}, at most ${most}, then ${after} MiB; an image is scored ${found.recoveredMs.toFixed(0)} ms after the end`
+    const line = `three times what it can bear, ${found.offeredPerSecond} requests/s of 32 images: ${found.sent} sent; answers by status ${JSON.stringify(found.statuses)}, ${found.lost} lost; memory ${before}, at most ${most}, then ${after} MiB; an image is scored ${found.recoveredMs.toFixed(0)} ms after the end`
     return { found, lines: [line] }
   },
 
@@ -125,22 +125,34 @@ async function tritonOrReason(): Promise<{ readonly triton?: Server; readonly ab
   try {
     return { triton: await startTritonOn(bundle, parts.manifest) }
   } catch (error) {
-    return { absent: (error as Error).message }
+    const { message } = error as Error
+    note(message)
+    return { absent: message.split(':').slice(0, 2).join(':') }
   }
 }
 
 function tableOf({ bare, rows: table }: Throughput, by: string): string[] {
   const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
   const lines = [
-    ['server', 'request', 'connections', 'images/s', 'of bare (least to most)', 'of niceflow', 'failed'],
-    ['bare session', `batch ${bare.batch}, ${bare.ms.toFixed(0)} ms`, '', bare.perSecond.toFixed(0), '100 %', '', ''],
-    ...table.map(({ server: name, load, connections: over, imagesPerSecond, ofBare, ofFirst, failed }) => [
+    ['server', 'request', 'connections', 'images/s', 'of bare (least to most)', 'of niceflow', 'CPU µs/image', 'failed'],
+    [
+      'bare session',
+      `batch ${bare.batch}, ${bare.ms.toFixed(0)} ms`,
+      '',
+      bare.perSecond.toFixed(0),
+      '100 %',
+      '',
+      bare.cpuUs.toFixed(0),
+      '',
+    ],
+    ...table.map(({ server: name, load, connections: over, imagesPerSecond, ofBare, ofFirst, cpuUs, failed }) => [
       name,
       load,
       String(over),
       imagesPerSecond.toFixed(0),
       `${percent(ofBare.median)} (${percent(ofBare.least)} to ${percent(ofBare.most)})`,
       ofFirst.toFixed(2),
+      cpuUs.toFixed(0),
       String(failed),
     ]),
   ]

@@ -19,6 +19,7 @@ export type Loaded = { readonly perSecond: number; readonly failed: number; read
 
 /** What came of one that is told answer by answer. */
 export type Answered = Loaded & {
+  readonly sent: number
   /** Answers by status. */
   readonly statuses: Readonly<Record<string, number>>
   /** Requests that were not answered: connections that broke, or waited too long. */
@@ -76,5 +77,5 @@ export async function cannon({ url, connections, seconds, body, headers, rate }:
   } as const
   const { requests, latency, non2xx, errors, statusCodeStats = {} } = await autocannon(options)
   const statuses = Object.fromEntries(Object.entries(statusCodeStats).map(([status, { count = 0 }]) => [status, count]))
-  return { perSecond: requests.average, failed: non2xx + errors, p99Ms: latency.p99, statuses, lost: errors }
+  return { perSecond: requests.average, failed: non2xx + errors, p99Ms: latency.p99, sent: requests.sent, statuses, lost: errors }
 }

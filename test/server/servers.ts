@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Manifest, type ModelFacts, tensor } from '@niceflow/core'
@@ -79,6 +79,28 @@ function ofPixels(graph: Graph, { dataRange: [low, high] }: ModelFacts): Graph {
       node('Add', 'pixels/scaled', 'pixels/first', floats),
       ...graph.nodes.map((own) => ({ ...own, inputs: own.inputs.map((input) => (input === 'x' ? floats : input)) })),
     ],
+  }
+}
+
+/** Seconds of all cores that a process and all that it has started have taken so far. */
+export function cpuSeconds(pid: number): number {
+  const processes = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? statOf(Number(name)) : []))
+  const took = (of: number): number =>
+    processes.reduce((sum, { pid: own, parent, ticks }) => sum + (own === of ? ticks : 0) + (parent === of ? took(own) : 0), 0)
+  return took(pid) / ticksPerSecond
+}
+
+/** Of Linux, whatever the machine. */
+const ticksPerSecond = 100
+
+/** Nothing of a process that has just ended. */
+function statOf(pid: number): readonly { readonly pid: number; readonly parent: number; readonly ticks: number }[] {
+  try {
+    const [, words] = /^.*\) (.+)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))!
+    const fields = words!.split(' ').map(Number)
+    return [{ pid, parent: fields[1]!, ticks: fields[11]! + fields[12]! }]
+  } catch {
+    return []
   }
 }
 

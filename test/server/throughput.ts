@@ -3,10 +3,10 @@ import type { Session } from '@niceflow/runtime'
 import { summary } from '../peers/rounds.ts'
 import { saturate } from './load.ts'
 import { binaryRequest, dim, jsonRequest, type ScoreRequest } from './requests.ts'
-import type { Server } from './servers.ts'
+import { cpuSeconds, type Server } from './servers.ts'
 
-/** The bare session at its best batch. */
-export type Bare = { readonly perSecond: number; readonly ms: number; readonly batch: number }
+/** The bare session at its best batch; the time of all cores that an image takes, in microseconds. */
+export type Bare = { readonly perSecond: number; readonly ms: number; readonly batch: number; readonly cpuUs: number }
 
 /** A server under a load, over all rounds: medians, and the share of what the bare session did in the same round. */
 export type ThroughputRow = {
@@ -15,6 +15,8 @@ export type ThroughputRow = {
   readonly connections: number
   readonly imagesPerSecond: number
   readonly ofBare: ReturnType<typeof summary>
+  /** Time of all cores that the server takes for an image, in microseconds; the loader's is not in it. */
+  readonly cpuUs: number
   /** Images a second over those of the first server in the same round. */
   readonly ofFirst: number
   readonly failed: number
@@ -49,9 +51,11 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
     bares.push(bare)
     for (const { server, load, found } of turns) {
       onProgress(`round ${round + 1} of ${rounds}: ${server.name}, ${load.name}`)
+      const before = cpuSeconds(server.pid)
       const { perSecond: requests, failed } = await saturate({ ...load, url: server.url, seconds })
       const perSecond = requests * load.images
-      found.push({ perSecond, share: perSecond / bare.perSecond, failed })
+      const cpuUs = (1e6 * (cpuSeconds(server.pid) - before)) / (perSecond * seconds)
+      found.push({ perSecond, share: perSecond / bare.perSecond, cpuUs, failed })
     }
   }
   const rows = turns.map(({ server, load, found }): ThroughputRow => {
@@ -62,6 +66,7 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
       connections: load.connections,
       imagesPerSecond: summary(found.map(({ perSecond }) => perSecond)).median,
       ofBare: summary(found.map(({ share }) => share)),
+      cpuUs: summary(found.map(({ cpuUs }) => cpuUs)).median,
       ofFirst: summary(found.map(({ perSecond }, round) => perSecond / first.found[round]!.perSecond)).median,
       failed: found.reduce((sum, { failed }) => sum + failed, 0),
     }
@@ -69,7 +74,7 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
   return { bare: bares.toSorted((a, b) => a.perSecond - b.perSecond)[bares.length >> 1]!, rows }
 }
 
-type Found = { readonly perSecond: number; readonly share: number; readonly failed: number }
+type Found = { readonly perSecond: number; readonly share: number; readonly cpuUs: number; readonly failed: number }
 
 /** What is asked, over and over; JSON of the first server alone. */
 function loadsOf({ images, connections }: ThroughputOptions) {
@@ -90,14 +95,15 @@ async function bareSession({ session, images, seconds }: ThroughputOptions): Pro
     const data = Float32Array.from(rows(images, 0, batch).data as Uint8Array, (pixel) => (pixel + 0.5) / 256)
     const x = tensor('float32', [batch, dim], data)
     await session.run({ x }, ['log_likelihood'])
-    const began = performance.now()
+    const [began, cpu] = [performance.now(), process.cpuUsage()]
     let runs = 0
     while (performance.now() - began < (1000 * seconds) / batches.length || runs < 3) {
       await session.run({ x }, ['log_likelihood'])
       runs++
     }
     const ms = (performance.now() - began) / runs
-    figures.push({ perSecond: (1000 * batch) / ms, ms, batch })
+    const { user, system } = process.cpuUsage(cpu)
+    figures.push({ perSecond: (1000 * batch) / ms, ms, batch, cpuUs: (user + system) / runs / batch })
   }
   return figures.reduce((a, b) => (b.perSecond > a.perSecond ? b : a))
 }
