@@ -4,14 +4,14 @@ import { connect } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { malformedRequests } from './malformed.fixture.ts'
-import { binaryAnswer, dim, pixelsOf, startServer, tolerance, uint8Request } from './served.fixture.ts'
+import { binaryAnswer, dim, loadBare, pixelsOf, startServer, tolerance, uint8Request } from './served.fixture.ts'
 
 fc.configureGlobal({ seed: 1 })
 
-const { app, bare, stop } = await startServer({ workers: 2, batching: { maxQueue: 1024 } })
+const [{ app, stop }, bare] = await Promise.all([startServer({ workers: 2, batching: { maxQueue: 1024 } }), loadBare()])
 await app.listen({ port: 0, host: '127.0.0.1' })
 const { port } = app.server.address() as AddressInfo
-afterAll(stop)
+afterAll(() => Promise.all([stop(), bare.dispose()]))
 
 const infer = '/v2/models/mnist_encoder/infer'
 type Outcome = {
