@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { type Dequantization, dequantizations } from './dequantize.ts'
 import type { Quantiles } from './empirical.ts'
 import { NiceflowError } from './error.ts'
-import { type ImageShape, imageShapeSchema } from './image-shape.ts'
+import type { ImageShape } from './image-shape.ts'
 import type { DataRange } from './likelihood.ts'
 import { sizeOf } from './tensor.ts'
 
@@ -158,6 +158,11 @@ const distribution = z.array(pair).check(z.minLength(2))
 const line = z.object({ intercept: finite, slope: finite })
 const estimate = z.object({ mean: finite, standardError: finite })
 const storage = z.enum(storageTypes)
+
+/** What a manifest and a checkpoint may say of `imageShape`; null is for data that are no images. */
+export const imageShapeSchema: z.ZodMiniType<ImageShape | null> = z.nullable(
+  z.union([z.tuple([count, count]), z.tuple([count, count, z.literal(3)])], 'expected [rows, columns], [rows, columns, 3] or null'),
+)
 
 const schema: z.ZodMiniType<Manifest> = z.object({
   formatVersion: z.literal(manifestVersion),

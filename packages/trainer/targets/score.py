@@ -17,12 +17,17 @@ import numpy
 import onnxruntime
 import ray
 
-# How each format is read, and the column in which its examples come.
+# How each format is read, by the shape of the model's images, and the column in which its examples come.
 FORMATS = {
-    "npy": (lambda path: ray.data.read_numpy(path, include_paths=True), "data"),
-    "parquet": (ray.data.read_parquet, "x"),
-    "images": (lambda path: ray.data.read_images(path, mode="L", include_paths=True), "image"),
+    "npy": (lambda path, shape: ray.data.read_numpy(path, include_paths=True), "data"),
+    "parquet": (lambda path, shape: ray.data.read_parquet(path), "x"),
+    "images": (lambda path, shape: ray.data.read_images(path, mode="RGB" if len(shape) == 3 else "L", include_paths=True), "image"),
 }
+
+
+def image_shape(facts):
+    """Rows and columns, and 3 where the images are in colour; empty where the model is none of images."""
+    return json.loads(facts.get("niceflow.image_shape", "[]"))
 
 
 class Scorer:
@@ -37,11 +42,15 @@ class Scorer:
         self.low, high = json.loads(self.facts["niceflow.data_range"])
         self.cell = (high - self.low) / 256
         self.of_pixels = self.facts["niceflow.dequantization"] != "none"
+        self.shape = image_shape(self.facts)
         self.column, self.seed = column, seed
 
     def __call__(self, batch):
         x = batch.pop(self.column)
-        x = (numpy.stack(x) if x.dtype == object else x).reshape(len(x), -1)
+        x = numpy.stack(x) if x.dtype == object else x
+        if len(self.shape) == 3 and x.ndim == 4 and list(x.shape[1:]) != self.shape:
+            raise ValueError(f"column {self.column}: expected images of {self.shape}, got {list(x.shape[1:])}")
+        x = x.reshape(len(x), -1)
         if x.shape[1] != self.dim:
             raise ValueError(f"column {self.column}: expected examples of {self.dim} values, got {x.shape[1]}")
         if x.dtype == numpy.uint8:
@@ -77,9 +86,11 @@ def main():
 
     ray.init()
     ray.data.DataContext.get_current().execution_options.preserve_order = True
-    encoder = ray.put(Path(__file__).with_name("encoder.onnx").read_bytes())
+    graph = Path(__file__).with_name("encoder.onnx").read_bytes()
+    shape = image_shape(onnxruntime.InferenceSession(graph).get_modelmeta().custom_metadata_map)
+    encoder = ray.put(graph)
     actors = args.actors or max(1, int(ray.cluster_resources()["CPU"]) - 1)
-    read(args.input).map_batches(
+    read(args.input, shape).map_batches(
         Scorer,
         fn_constructor_args=(encoder, args.column or column, args.seed),
         batch_size=args.batch_size,
