@@ -80,7 +80,7 @@ const commands: readonly Entry[] = [
   },
   {
     usage: 'data <action> [dataset]',
-    about: 'Datasets: list shows them, inspect looks at one before it is trained on',
+    about: 'Datasets: list shows them, inspect looks at one before it is trained on, fetch gets one',
     load: async () => (await import('./commands/data.ts')).dataCommand,
   },
   {

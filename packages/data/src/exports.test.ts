@@ -1,18 +1,23 @@
 import { expect, it } from 'vitest'
 import * as data from './index.ts'
 
-it("exports the catalogue, hard sets, loading, users' files, and splits", () => {
+it("exports the catalogue, hard sets, fetching, loading, users' files, and splits", () => {
   expect(Object.keys(data).sort()).toEqual([
     'DatasetFileError',
     'catalogue',
     'catalogueEntry',
+    'dataFolder',
+    'describeDataset',
     'describeDatasets',
+    'download',
+    'fetchDataset',
     'fileKind',
     'filesIn',
     'findEntry',
     'hardImages',
     'hardSets',
     'inspectData',
+    'isLacking',
     'isPath',
     'kindNames',
     'loadDataset',

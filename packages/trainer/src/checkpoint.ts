@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NiceflowError, type Tensor } from '@niceflow/core'
+import { imageShapeSchema, NiceflowError, type Tensor } from '@niceflow/core'
 import { type DataFacts, type PartialRecipe, presets, type Recipe, resolveRecipe } from '@niceflow/engine'
 import type { ParameterValues } from '@niceflow/flow'
 import { InvalidFileError, readSafetensors, type Safetensors, writeSafetensors } from '@niceflow/formats'
@@ -144,7 +144,7 @@ const stateSchema: z.ZodType<Omit<RunState, 'recipe'>> = z.strictObject({
   data: z.strictObject({
     name: z.string(),
     sha256: z.string(),
-    imageShape: z.tuple([count, count]).nullable(),
+    imageShape: imageShapeSchema,
     columns: z.array(z.string()).optional(),
     preparation: z
       .strictObject({

@@ -79,12 +79,11 @@ function configuration(manifest: Manifest): Fact[] {
   ]
 }
 
-/** The paper's figure, where the model was fitted to the paper's data on the paper's range. */
+/** The paper's figures, where the model was fitted to the paper's data on the paper's range. */
 function references({ provenance, model: { dataRange } }: Manifest): readonly PublishedResult[] {
   const entry = Object.hasOwn(catalogue, provenance.dataset) ? catalogue[provenance.dataset] : undefined
-  const [low, high] = dataRange
-  if (!entry || low !== 0 || high !== 1) return []
-  return [{ label: `NICE, paper: ${entry.figures.published.toFixed(2)} (test)`, nats: entry.figures.published }]
+  const published = entry?.figures.published.filter(({ range }) => String(range) === String(dataRange)) ?? []
+  return published.map(({ model, nats }) => ({ label: `${model}: ${nats.toFixed(2)} (test)`, nats }))
 }
 
 function curve(manifest: Manifest, epochs: readonly TimedEpoch[]): string {

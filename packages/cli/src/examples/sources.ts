@@ -1,13 +1,24 @@
 import { open, stat } from 'node:fs/promises'
-import { arrayTypes, isTable, type ModelFacts, NiceflowError, type Preparation, rows, sizeOf, type Tensor, tensor } from '@niceflow/core'
+import {
+  arrayTypes,
+  channelsOf,
+  isTable,
+  type ModelFacts,
+  NiceflowError,
+  type Preparation,
+  rows,
+  sizeOf,
+  type Tensor,
+  tensor,
+} from '@niceflow/core'
 import { type FileKind, fileKind, filesIn, kindNames, readHead, readWhole, unreadable } from '@niceflow/data'
 import {
   type ArrayLayout,
   examplesOf,
-  greyOf,
   InvalidFileError,
   idxLayout,
   imageRow,
+  inChannels,
   layoutTensor,
   npyLayout,
   type Rows,
@@ -82,8 +93,8 @@ export async function* sources(
 async function imageSource(file: string, model: ModelFacts, { resize }: SourceOptions): Promise<Source> {
   const read = async (): Promise<Rows> => {
     const bytes = await readWhole(file)
-    if (!resize) return imageRow(bytes, file, model)
-    const { data } = await resizeImage(greyOf(readImage(bytes, file), file), resize)
+    if (!resize || model.imageShape === null) return imageRow(bytes, file, model)
+    const { data } = await resizeImage(inChannels(readImage(bytes, file), channelsOf(model.imageShape), file), resize)
     return tensor('uint8', [1, model.dim], data)
   }
   return { file, count: 1, read }
