@@ -103,9 +103,9 @@ function heldOutExamples({ manifest }: Flow, dataset: Dataset, count: number): {
   const split = own ? heldOutSplit(manifest) : 'test'
   const { examples, indices } = selectFor(manifest, dataset, split)
   const taken = indices.subarray(0, count)
-  const { dim, dataRange: range } = manifest.model
+  const { dim, dataRange: range, dequantization } = manifest.model
   return {
-    x: tensor('float32', [taken.length, dim], dequantize(examples, taken, { seed: 0, draw: 0, range })),
+    x: tensor('float32', [taken.length, dim], dequantize(examples, taken, { seed: 0, draw: 0, range, dequantization })),
     on: `${split} examples of ${dataset.name}`,
   }
 }

@@ -1,8 +1,8 @@
-import { isTable, type Manifest, type Preparation, pixelLevels, type StorageType } from '@niceflow/core'
+import { isTable, type Manifest, type Preparation, type Provenance, pixelLevels, type StorageType, sharedFormula } from '@niceflow/core'
 import { findEntry } from '@niceflow/data'
-import { type FlowConfig, nice, parameterCount } from '@niceflow/flow'
+import { type FlowConfig, nice, paperFlows, parameterCount } from '@niceflow/flow'
 import { filesOf } from '@niceflow/runtime'
-import { presets, type Recipe, recipeOf } from '@niceflow/trainer'
+import { presetFor, presets, type Recipe, recipeOf, type TrainingConfig } from '@niceflow/trainer'
 import { samplesFiles, storageRows } from './bundle.ts'
 import { type Departure, departures, trainCommandLine } from './recipe-flags.ts'
 import { densityOf, nats, number, rangeOf } from './text.ts'
@@ -16,15 +16,15 @@ export function flowInWords(config: FlowConfig): string {
   return `${couplings} ${law} couplings of ${hiddenLayers} x ${hiddenDim} hidden units (${activation}), ${prior} prior, ${parameters} parameters`
 }
 
-/** The command that fits the model of a bundle again; for a caller's own array there is none. */
+/** The command that fits the model of a bundle again; for a caller's own array there is none, nor where another program began. */
 export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
-  const { dataset, trainingExamples, preparation } = manifest.provenance
+  const { dataset, imported, trainingExamples, preparation } = manifest.provenance
   const entry = findEntry(dataset)
-  if (!entry && !preparation) return undefined
+  if ((!entry && !preparation) || imported) return undefined
   const recipe = askedRecipe(manifest)
   const count = trainingExamples + recipe.training.validation
   const limit = entry && count < entry.figures.train ? [`--limit=${count}`] : []
-  return trainCommandLine(recipe, [`--dataset=${dataset}`, ...preparationFlags(preparation), `--out=${out}`, ...limit])
+  return trainCommandLine(recipe, [`--dataset=${dataset}`, ...preparationFlags(preparation), `--out=${out}`, ...limit], dataset)
 }
 
 /** A model's recipe without what no one asked for: the range of a table is its data's own. */
@@ -52,26 +52,21 @@ export function modelCard(manifest: Manifest): string {
   const density = `nats per example, a density ${table ? densityOf(model) : `on ${rangeOf(model.dataRange)}^${model.dim}`}`
   const again = fitAgain(manifest)
   const inpaints = model.imageShape !== null && manifest.variants[manifest.dtype]?.inpainter !== undefined
-  const chosen =
-    training.validation > 0
-      ? `chosen on ${number(training.validation)} more that were held out`
-      : 'none held out: the last epoch, not the best of some'
   const entry = findEntry(provenance.dataset)
   const licence = entry ? ` Licence of the data: ${entry.licence}.` : ''
   return `# ${name}
 
 A normalizing flow of the family of NICE (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
-${kinship(recipe)}
+${kinship(manifest)}
 It maps data to independent latent variables and back, exactly, and so gives every example a likelihood.
 
 ![Samples drawn from the model](${model.imageShape === null ? samplesFiles.numbers : samplesFiles.images})
 
 ## Data
 
-Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256})${heldBack(provenance)},
-epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps), ${chosen}.
+${fitting(provenance, training)}
 ${dequantization(manifest)}${licence}
-${recipeTable(recipe)}
+${recipeTable(manifest)}
 ## Figures
 
 | examples | log-likelihood | bits per dimension |
@@ -120,15 +115,57 @@ function heldBack({ preparation }: Manifest['provenance']): string {
 const sameFunctions: readonly Departure['flag']['field'][] = ['shiftUnit', 'leak']
 
 /** Whether it is the model that the paper reports on. */
-function kinship(recipe: Recipe): string {
-  const other = departures(recipe, presets.paper).filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
-  if (other.length === 0) return "It has the architecture of the paper's MNIST model."
-  return `**It is not the paper's MNIST model**: ${other.map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`).join('; ')}.`
+function kinship(manifest: Manifest): string {
+  const other = otherArchitecture(manifest)
+  const model = `the paper's ${paperDataset(manifest).toUpperCase()} model`
+  return other === '' ? `It has the architecture of ${model}.` : `**It is not ${model}**: ${other}.`
 }
 
-/** What was done otherwise than in the paper. */
-function recipeTable(recipe: Recipe): string {
-  const rows = departures(recipe, presets.paper).map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
+/** The paper's own dataset, where a model was fitted to one; else MNIST. */
+function paperDataset({ provenance: { dataset } }: Manifest): string {
+  return Object.hasOwn(paperFlows, dataset) ? dataset : 'mnist'
+}
+
+/** What a model has otherwise than the paper's for its data; empty where it has all of it. */
+function otherArchitecture(manifest: Manifest): string {
+  return departures(askedRecipe(manifest), presetFor('paper', paperDataset(manifest)))
+    .filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
+    .map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`)
+    .join('; ')
+}
+
+/** In a sentence or two, why a result is not to be held against the paper's: another model, or fewer examples. */
+export function fromThePaper(manifest: Manifest): string {
+  const { dataset, trainingExamples } = manifest.provenance
+  const count = trainingExamples + recipeOf(manifest).training.validation
+  const all = findEntry(dataset)?.figures.train ?? count
+  const other = otherArchitecture(manifest)
+  return [
+    ...(other === '' ? [] : [`This is not the paper's model: ${other}.`]),
+    ...(count < all ? [`It was fitted to ${number(count)} of ${number(all)} examples, held-out ones included.`] : []),
+  ].join(' ')
+}
+
+/** What the model was fitted to, as far as that is known. */
+function fitting(provenance: Provenance, { validation }: TrainingConfig): string {
+  const { imported, dataset, datasetSha256, epochs, steps, trainingExamples } = provenance
+  const data = `${dataset} (SHA-256 ${datasetSha256})`
+  const origin = imported && `Imported from weights that another program trained (${imported.format}, SHA-256 ${imported.sha256})`
+  if (origin && epochs === 0) return `${origin}, which do not tell what they were fitted to: by its importer's word to ${data}.`
+  const chosen =
+    validation > 0 ? `chosen on ${number(validation)} more that were held out` : 'none held out: the last epoch, not the best of some'
+  return `${origin ? `${origin}, then fitted` : 'Fitted'} to ${number(trainingExamples)} examples of ${data}${heldBack(provenance)},
+epoch ${number(epochs)} (${number(steps)} steps), ${chosen}.`
+}
+
+/** What was done otherwise than in the paper; of a model that was not fitted here, what it is otherwise. */
+function recipeTable(manifest: Manifest): string {
+  const { imported, epochs } = manifest.provenance
+  const known = ({ flag: { part, field } }: Departure): boolean =>
+    !(imported && epochs === 0) || part === 'flow' || field === 'dequantization'
+  const rows = departures(askedRecipe(manifest), presetFor('paper', paperDataset(manifest)))
+    .filter(known)
+    .map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
   if (rows.length === 0) return "\nFitted by the paper's recipe.\n"
   return `
 ## Recipe
@@ -141,12 +178,13 @@ ${rows.join('\n')}
 `
 }
 
-function dequantization({ model: { pixels, dataRange, columns, imageShape } }: Manifest): string {
+function dequantization({ model: { pixels, dataRange, columns, imageShape, dequantization } }: Manifest): string {
   if (isTable({ pixels, imageShape })) {
     const named = columns ? ` Columns: ${columns.join(', ')}.` : ''
     return `Values are taken as they are, from ${dataRange[0]} to ${dataRange[1]}, and not dequantised.${named}`
   }
   if (!pixels) return `Values are taken as they are, on ${rangeOf(dataRange)}.`
+  if (dequantization === 'shared') return `Pixels are dequantised as ${sharedFormula(dataRange)}.`
   const [low, high] = dataRange
   const step = high - low === 1 ? `(pixel + u) / ${pixelLevels}` : `(pixel + u) * ${high - low} / ${pixelLevels}`
   return `Pixels are dequantised as x = ${low === 0 ? '' : `${low} + `}${step}, u uniform on (0, 1).`

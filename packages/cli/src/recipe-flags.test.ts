@@ -1,4 +1,4 @@
-import { defaultPreset, presets, type Recipe, resolveRecipe } from '@niceflow/trainer'
+import { defaultPreset, presetFor, presets, type Recipe, resolveRecipe } from '@niceflow/trainer'
 import { expect, test } from 'vitest'
 import { fieldOf, presetDefaults, recipeChanges, recipeFlags, trainCommandLine } from './recipe-flags.ts'
 
@@ -35,11 +35,37 @@ test.each([
   ['mid-dim', 'hiddenDim', 1000],
   ['hidden', 'hiddenLayers', 5],
   ['save-every', 'saveEvery', 5],
+  ['epsilon', 'epsilon', 1e-4],
   ['weight-decay', 'weightDecay', 0],
+  ['dequantize', 'dequantization', 'independent'],
 ])('--%s sets %s, which the PyTorch port has at %j', (name, field, value) => {
   const flag = recipeFlags.find(({ flag }) => flag === name)!
   expect(flag.field).toBe(field)
   expect(fieldOf(presets[defaultPreset], flag)).toBe(value)
+})
+
+test.each([
+  ['batch-size', 256],
+  ['max-iter', 75],
+  ['lr', 1e-3],
+  ['momentum', 0.9],
+  ['decay', 0.999],
+  ['epsilon', 1e-8],
+  ['schedule', 'constant'],
+  ['validation', 0],
+  ['save-every', 5],
+  ['scale-init', 'normal'],
+  ['coupling-init', 'masked'],
+  ['dequantize', 'shared'],
+  ['activation', 'leaky-relu'],
+  ['leak', 0.2],
+  ['start', 'second'],
+  ['coupling', 4],
+  ['hidden', 5],
+  ['mid-dim', 1000],
+  ['latent', 'logistic'],
+])('PyTorch’s masked form has --%s at %j', (name, value) => {
+  expect(fieldOf(presets.masked, recipeFlags.find(({ flag }) => flag === name)!)).toBe(value)
 })
 
 test('read undoes write, for every field of every preset', () => {
@@ -66,6 +92,8 @@ test.each<[string, Recipe]>([
       },
     },
   ],
+  ["the paper's CIFAR-10 model", { ...presetFor('paper', 'cifar10'), flow: { ...presetFor('paper', 'cifar10').flow, dim: 784 } }],
+  ["the paper's TFD model", { ...presetFor('paper', 'tfd'), flow: { ...presetFor('paper', 'tfd').flow, dim: 784 } }],
 ])('the command line of %s makes the recipe again', (_, recipe) => {
   expect(recipeOf(trainCommandLine(recipe, ['--dataset=mnist']))).toEqual(recipe)
 })
@@ -77,7 +105,8 @@ test('a command line begins at the nearest preset', () => {
 
 test("a flag's default is the PyTorch port's, with the presets that have another", () => {
   const by = (name: string): string => presetDefaults(recipeFlags.find(({ flag }) => flag === name)!)
-  expect(by('activation')).toBe('relu')
+  expect(by('activation')).toBe('relu; masked: leaky-relu')
+  expect(by('dequantize')).toBe('independent; masked: shared')
   expect(by('schedule')).toBe('constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine')
 })
 
@@ -87,7 +116,12 @@ test.each([
   ['latent', 'cauchy', '--latent: expected logistic, gaussian, normal, got cauchy'],
   ['latent', 'toString', '--latent: expected logistic, gaussian, normal, got toString'],
   ['partition', 'odd', '--partition: expected a number, got odd'],
-  ['preprocessing', 'whiten', '--preprocessing: expected none, or some of equalize:BINS, logit:ALPHA, standardize, got whiten'],
+  [
+    'preprocessing',
+    'whiten:pca',
+    '--preprocessing: expected none, or some of equalize:BINS, logit:ALPHA, standardize, whiten:zca:EPSILON, got whiten:pca',
+  ],
+  ['preprocessing', 'whiten:zca:few', '--preprocessing: expected a number, got few'],
 ])('--%s %s is refused', (name, text, message) => {
   const { read } = recipeFlags.find(({ flag }) => flag === name)!
   expect(() => read(name)(text)).toThrow(expect.objectContaining({ message, usage: true }))
@@ -96,4 +130,15 @@ test.each([
 test('normal is another word for gaussian, as scripts of the PyTorch form spell it', () => {
   const { read } = recipeFlags.find(({ flag }) => flag === 'latent')!
   expect(['normal', 'gaussian', 'logistic'].map(read('latent'))).toEqual(['gaussian', 'gaussian', 'logistic'])
+})
+
+test('whitening is exact where no epsilon is given', () => {
+  const { read } = recipeFlags.find(({ flag }) => flag === 'preprocessing')!
+  const exact = { kind: 'whiten', method: 'zca', epsilon: 0 }
+  expect(['whiten', 'whiten:zca', 'whiten:zca:0', 'standardize,whiten:zca:1e-3'].map(read('preprocessing'))).toEqual([
+    [exact],
+    [exact],
+    [exact],
+    [{ kind: 'standardize' }, { ...exact, epsilon: 1e-3 }],
+  ])
 })

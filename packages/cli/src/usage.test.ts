@@ -24,7 +24,7 @@ describe.concurrent('the command, in a process of its own', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const names = [...stdout.matchAll(/^ {2}niceflow (\w+)/gm)].map(([, name]) => name)
     expect(names).toEqual(
-      'train export eval score sample inpaint interpolate traverse spectrum verify summary serve report bench data setup doctor completion'.split(
+      'train export import eval score sample inpaint interpolate traverse spectrum verify summary serve report bench data setup doctor completion'.split(
         ' ',
       ),
     )
@@ -211,7 +211,7 @@ test.each<[string, string, string]>([
 
 test('a config file that is wrong is named, with the field', async () => {
   writeFileSync(path('config.json'), '{"preset":"slow"}')
-  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "pytorch"|"paper"|"quick"|"best"|"affine"|"histogram"|"small", got "slow"`
+  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "pytorch"|"masked"|"paper"|"quick"|"best"|"affine"|"histogram"|"small", got "slow"`
   const outcome = await niceflowHere(['train', '--out', path('never'), '--config', path('config.json')])
   expect(outcome).toEqual(refusal(2, message, 'niceflow train --help says what there is'))
 })
@@ -240,7 +240,7 @@ test.each([
 })
 
 test('the help of each command has examples', async () => {
-  for (const name of 'train export eval score sample interpolate traverse spectrum verify summary report bench data setup doctor'.split(
+  for (const name of 'train export import eval score sample interpolate traverse spectrum verify summary report bench data setup doctor'.split(
     ' ',
   )) {
     expect((await niceflowHere([name, '--help'])).stdout).toMatch(/^Examples:\n +niceflow /m)
@@ -249,7 +249,7 @@ test('the help of each command has examples', async () => {
 
 test('train --help gives every default as the preset has it', async () => {
   const { stdout } = await niceflowHere(['train', '--help'])
-  expect(stdout).toMatch(/--activation .*\[default: relu\]/)
+  expect(stdout).toMatch(/--activation .*\[default: relu; masked: leaky-relu\]/)
   expect(stdout.replace(/\s+/g, ' ')).toContain(
     '[default: constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine]',
   )

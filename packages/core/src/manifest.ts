@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { type Dequantization, dequantizations } from './dequantize.ts'
 import type { Quantiles } from './empirical.ts'
 import { NiceflowError } from './error.ts'
 import { type ImageShape, imageShapeSchema } from './image-shape.ts'
@@ -31,8 +32,10 @@ export type ModelFacts = {
   readonly prior: 'logistic' | 'gaussian'
   /** The range on which `x` lives and on which the likelihood is a density. */
   readonly dataRange: DataRange
-  /** True where `x` is made of 8-bit pixels as low + (pixel + u) * cell width. */
+  /** True where `x` is made of 8-bit pixels. */
   readonly pixels: boolean
+  /** How, where it is not the paper's low + (pixel + u) * cell width. */
+  readonly dequantization?: Dequantization | undefined
   /** Of the image that `x` is, where it is one. */
   readonly imageShape: ImageShape | null
   /** What the dimensions are called, where the data name them: the columns of a table. */
@@ -58,6 +61,9 @@ export type Preparation = {
   readonly testFraction?: number | undefined
 }
 
+/** A file of weights that another program trained. */
+export type Imported = { readonly format: string; readonly sha256: string }
+
 /** Where a model comes from: enough to train it again. */
 export type Provenance = {
   readonly seed: number
@@ -69,6 +75,8 @@ export type Provenance = {
   readonly epochs: number
   readonly steps: number
   readonly engine: string
+  /** What it was before the epochs that are counted here; absent where it began with them. */
+  readonly imported?: Imported | undefined
   readonly versions: Readonly<Record<string, string>>
   /** How it was fitted, as `@niceflow/trainer` validates it. */
   readonly training?: unknown
@@ -160,6 +168,7 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       prior: z.enum(['logistic', 'gaussian']),
       dataRange: pair,
       pixels: z.boolean(),
+      dequantization: z.optional(z.enum(dequantizations)),
       imageShape: imageShapeSchema,
       columns: z.optional(z.array(z.string())),
       logScale: z.optional(z.array(finite)),
@@ -201,6 +210,7 @@ const schema: z.ZodMiniType<Manifest> = z.object({
     epochs: z.int(),
     steps: z.int(),
     engine: z.string(),
+    imported: z.optional(z.object({ format: z.string(), sha256 })),
     versions: z.record(z.string(), z.string()),
     training: z.optional(z.unknown()),
   }),

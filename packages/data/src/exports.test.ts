@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import * as data from './index.ts'
 
-it("exports the catalogue, hard sets, fetching, loading, users' files, and splits", () => {
+it("exports the catalogue, hard sets, known densities, fetching, loading, users' files, and splits", () => {
   expect(Object.keys(data).sort()).toEqual([
     'DatasetFileError',
     'catalogue',
@@ -10,6 +10,7 @@ it("exports the catalogue, hard sets, fetching, loading, users' files, and split
     'describeDataset',
     'describeDatasets',
     'download',
+    'drawPoints',
     'fetchDataset',
     'fileKind',
     'filesIn',
@@ -20,8 +21,10 @@ it("exports the catalogue, hard sets, fetching, loading, users' files, and split
     'isLacking',
     'isPath',
     'kindNames',
+    'knownDensities',
     'loadDataset',
     'loadImages',
+    'logDensitiesOf',
     'parseName',
     'readHead',
     'readWhole',

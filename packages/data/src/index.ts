@@ -7,6 +7,8 @@ export { type PathDataset, type PathOptions, usualTestFraction } from './files/l
 export type { Part } from './files/part.ts'
 export { type HardSet, hardImages, hardSets } from './hard/sets.ts'
 export { type Inspected, type InspectedColumn, type Inspection, inspectData } from './inspect.ts'
+export { knownDensities } from './known/densities.ts'
+export { type DrawOptions, drawPoints, type KnownDensity, logDensitiesOf, type Point } from './known/density.ts'
 export * from './load.ts'
 export { DatasetFileError, dataFolder } from './places.ts'
 export * from './split.ts'

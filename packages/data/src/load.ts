@@ -37,17 +37,17 @@ export type LoadOptions = {
  * @throws InvalidValueError (usage) for an unknown name, and for a preparation of a dataset that has none
  * @throws DatasetFileError, InvalidFileError, NiceflowError for a file that is missing, damaged or not what it should be
  */
-export async function loadDataset(name: string, options: LoadOptions & PathOptions = {}): Promise<Dataset> {
+export async function loadDataset(name: string, { dir, unchecked, ...preparation }: LoadOptions & PathOptions = {}): Promise<Dataset> {
   if (await isPath(name)) {
-    const { classes: _, ...dataset } = await loadPath(name, options)
+    const { classes: _, ...dataset } = await loadPath(name, preparation)
     return { ...dataset, sha256: identity([dataset.train, dataset.test].map((rows) => sha256(bytesOf(rows)))) }
   }
   const entry = catalogueEntry(name)
-  assertUnprepared(name, options)
+  assertUnprepared(name, preparation)
   const { base, hard } = parseName(name)
   const read = contentsReader(remedyOf(base, entry))
   const splits: Split[] = []
-  for (const split of ['train', 'test'] as const) splits.push(await readSplit(base, entry, split, options, read))
+  for (const split of ['train', 'test'] as const) splits.push(await readSplit(base, entry, split, { dir, unchecked }, read))
   const [train, test] = splits as [Split, Split]
   const { imageShape } = entry
   const facts = { name, dim: sizeOf(imageShape), imageShape }

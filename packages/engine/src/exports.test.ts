@@ -5,6 +5,7 @@ it('exports these names and no others', () => {
   expect(Object.keys(api).sort()).toMatchInlineSnapshot(`
     [
       "DivergedError",
+      "WhiteningError",
       "assertTrainingData",
       "dataFacts",
       "dataWarnings",
@@ -13,11 +14,13 @@ it('exports these names and no others', () => {
       "imageShiftOf",
       "learningRateAt",
       "logScaleOf",
+      "measureMoments",
       "modelFacts",
       "onnxRuntimeEngine",
       "openTrained",
       "optimizerOf",
       "parseTrainingConfig",
+      "presetFor",
       "presets",
       "residentEngine",
       "resolveRecipe",

@@ -2,14 +2,14 @@ import { type GraphName, type Manifest, type ModelFacts, manifestVersion, type S
 import {
   decoderGraph,
   encoderGraph,
-  type FlowConfig,
   graphMetadata,
   inpainterGraph,
   logScale,
   nice,
   type ParameterValues,
+  storeParameters,
 } from '@niceflow/flow'
-import { encodeModel, storeWeights } from '@niceflow/graph'
+import { encodeModel } from '@niceflow/graph'
 import { Flow } from '@niceflow/runtime'
 import type { OpenSession } from './onnxruntime.ts'
 import type { Recipe } from './recipe.ts'
@@ -34,7 +34,8 @@ const graphs = { encoder: encoderGraph, decoder: decoderGraph, inpainter: inpain
  */
 export function encodeTrained(trained: Trained, graph: GraphName, dtype: StorageType = 'fp32'): Uint8Array {
   const { recipe, parameters } = trained
-  const made = graphs[graph](nice(recipe.flow), storeWeights(parameters, dtype))
+  const flow = nice(recipe.flow)
+  const made = graphs[graph](flow, storeParameters(flow.parameters, parameters, dtype))
   return encodeModel({ graph: made, metadata: graphMetadata(manifestOf(trained), dtype) })
 }
 
@@ -58,7 +59,7 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
   return {
     formatVersion: manifestVersion,
     name: data.name,
-    model: modelFacts(flow, data, parameters),
+    model: modelFacts(recipe, data, parameters),
     config: flow,
     dtype: 'fp32',
     variants: {},
@@ -82,11 +83,13 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
 
 /** What a runtime must know of a model. */
 export function modelFacts(
-  { dim, prior, dataRange }: FlowConfig,
+  { flow: { dim, prior, dataRange }, training: { dequantization } }: Recipe,
   { pixels, imageShape, columns }: Pick<DataFacts, 'pixels' | 'imageShape' | 'columns'>,
   parameters: ParameterValues,
 ): ModelFacts {
-  return { dim, prior, dataRange, pixels, imageShape, ...(columns && { columns }), logScale: logScaleOf(parameters) }
+  // What the paper does goes without saying, as in bundles from before there was another way.
+  const otherwise = pixels && dequantization !== 'independent' ? { dequantization } : {}
+  return { dim, prior, dataRange, pixels, ...otherwise, imageShape, ...(columns && { columns }), logScale: logScaleOf(parameters) }
 }
 
 /** s [dim] among a flow's weights, as a manifest holds it: the shortest decimals that are the same float32 numbers. */

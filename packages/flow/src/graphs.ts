@@ -1,4 +1,13 @@
-import { cellWidth, isTable, type Manifest, manifestVersion, pixelLevels, type StorageType } from '@niceflow/core'
+import {
+  cellWidth,
+  isTable,
+  type Manifest,
+  type ModelFacts,
+  manifestVersion,
+  pixelLevels,
+  type StorageType,
+  sharedFormula,
+} from '@niceflow/core'
 import { type Builder, buildGraph, type Graph, type StoredWeights, type Value, weightValue } from '@niceflow/graph'
 import type { Flow } from './nice.ts'
 import type { Parameter, Weights } from './parameters.ts'
@@ -73,6 +82,13 @@ export function preprocessingGraph(flow: Flow, steps: number): Graph {
   return g.build()
 }
 
+/** How the model's pixels were spread over the data range. */
+function spreadOf({ dataRange, dequantization }: ModelFacts): string {
+  if (dequantization === 'shared') return sharedFormula(dataRange)
+  const [low, high] = dataRange
+  return `x = ${low} + (pixel + u) * ${high - low} / ${pixelLevels}, u uniform on (0, 1)`
+}
+
 /**
  * What a lone graph file must say of itself (`metadata_props`): what its ports take and give, how to draw z, and where the model comes from.
  * Ranges and shapes are JSON, for programs; what each port holds is under the port's own name, for people.
@@ -96,7 +112,7 @@ export function graphMetadata(
     data_range: `[${low}, ${high}]`,
     ...(columns && { columns: JSON.stringify(columns) }),
     ...(imageShape && { image_shape: `[${imageShape.join(', ')}]` }),
-    dequantization: pixels ? `x = ${low} + (pixel + u) * ${high - low} / ${pixelLevels}, u uniform on (0, 1)` : 'none',
+    dequantization: pixels ? spreadOf(model) : 'none',
     prior,
     prior_quantile: `${priors[prior].quantile}, u uniform on (0, 1), each dimension by itself`,
     [ports.data]: table ? 'numbers as they are, in their own units' : `data on [${low}, ${high}], not clamped to it${image}`,

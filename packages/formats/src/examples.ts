@@ -33,7 +33,7 @@ export function imageRow(bytes: Uint8Array, file: string, { imageShape, dim }: M
   return tensor('uint8', [1, dim], inChannels(readImage(bytes, file), channelsOf(imageShape), file).data)
 }
 
-/** An image of a file, grey or in colour. @throws NiceflowError naming the file, as `toChannels` */
+/** An image of a file as grey levels, or as colours. @throws NiceflowError naming the file, as `toChannels` */
 export function inChannels(image: Image, channels: 1 | 3, file: string): Image {
   try {
     return toChannels(image, channels)

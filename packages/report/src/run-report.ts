@@ -15,7 +15,14 @@ export type Epoch = {
 }
 
 /** A published log-likelihood to compare with, in nats on the run's data range. */
-export type PublishedResult = { readonly label: string; readonly nats: number }
+export type PublishedResult = {
+  /** As a chart names its line. */
+  readonly label: string
+  readonly model: string
+  readonly nats: number
+  /** What a reader must know to compare; empty where there is nothing. */
+  readonly note: string
+}
 
 /** A training run as plain data: everything that its report shows. */
 export type RunReport = {
@@ -31,6 +38,8 @@ export type RunReport = {
   readonly samples: Uint8Array | string
   readonly configuration: readonly Fact[]
   readonly references: readonly PublishedResult[]
+  /** Where this run is not the one that was published, in a sentence; empty where it is. */
+  readonly departures: string
   /** Where the bundle lies, as the code that uses it should say. */
   readonly bundle: string
   /** Everything else that the run left behind: what it is, and its path. */
@@ -48,6 +57,7 @@ export function runReport(run: RunReport): string {
     ...(typeof samples === 'string'
       ? [figures]
       : [{ kind: 'row', sections: [{ kind: 'image', png: samples, alt: `Samples drawn from ${name}`, caption }, figures] } as const]),
+    ...comparison(run),
     trainingCurve(run),
     ...(typeof samples === 'string' ? [{ kind: 'svg', svg: samples, caption } as const] : []),
     epochTable(run),
@@ -104,6 +114,33 @@ function effort({ history, seconds, bestEpoch, model }: RunReport): Figure {
     unit: `in ${formatDuration(seconds)}`,
     detail: `${best}${formatNumber(speed, 0)} ${examplesOf(model)}/s`,
   }
+}
+
+/** The result beside those that were published. */
+function comparison({ name, model, evaluation, references, departures }: RunReport): Section[] {
+  if (references.length === 0) return []
+  const row = (what: string, value: number | null, note: string) => [
+    what,
+    nats(value),
+    ...(model.pixels ? [formatNumber(value === null ? Number.NaN : bitsPerDim(value, model.dim, model.dataRange), 3, true)] : []),
+    note,
+  ]
+  const here = evaluation
+    ? `${evaluation.split}, ${formatNumber(evaluation.examples)} ${examplesOf(model)}`
+    : 'not measured on test data yet'
+  return [
+    {
+      heading: 'Beside published results',
+      kind: 'table',
+      caption: `Mean log-likelihood of test examples, nats, ${density(model)}.${departures === '' ? '' : ` ${departures}`}`,
+      columns: ['model', 'log-likelihood, nats', ...(model.pixels ? ['bits per dimension'] : []), ''].map((label) => ({ label })),
+      rows: [
+        row(name, evaluation?.logLikelihood.mean ?? null, here),
+        ...references.map(({ model: other, nats: value, note }) => row(other, value, note)),
+      ],
+      marked: 0,
+    },
+  ]
 }
 
 function trainingCurve({ model, history, bestEpoch, references }: RunReport): Section {

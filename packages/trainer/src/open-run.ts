@@ -11,6 +11,8 @@ export type OpenOptions = {
   readonly resume?: boolean | undefined
   /** Begin again in a folder that holds a run already. */
   readonly overwrite?: boolean | undefined
+  /** The way out where the folder holds a run already. */
+  readonly taken?: string | undefined
   /** Hears of a damaged checkpoint that another stands in for. */
   readonly onWarning: (message: string) => void
 }
@@ -51,11 +53,15 @@ export async function openRun(out: string, wanted: Pick<RunState, 'recipe' | 'da
   }
 }
 
-function assertFree(out: string, files: readonly string[], { resume, overwrite }: OpenOptions): void {
+function assertFree(
+  out: string,
+  files: readonly string[],
+  { resume, overwrite, taken = '--resume goes on with it, --overwrite begins again' }: OpenOptions,
+): void {
   const holdsRun = files.some(isCheckpoint)
   if (holdsRun && !resume && !overwrite) {
     throw new CheckpointError(`run ${out}: the folder holds a run already`, {
-      remedy: '--resume goes on with it, --overwrite begins again',
+      remedy: taken,
       usage: true,
     })
   }

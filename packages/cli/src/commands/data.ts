@@ -9,8 +9,8 @@ import { megabytes, number, table } from '../text.ts'
 
 const actions = {
   list: 'every dataset, and whether its files are here',
-  inspect: 'what is in one, and what of it will hurt training',
   fetch: 'get the files of one, and go on where a fetch broke off',
+  inspect: 'what is in one, and what of it will hurt training',
 } as const
 
 export const dataCommand: Command = command(
@@ -23,7 +23,7 @@ export const dataCommand: Command = command(
           .map((action) => action.join(': '))
           .join('; '),
       })
-      .positional('dataset', { type: 'string', describe: `What to fetch; or to inspect: ${datasetHelp}` })
+      .positional('dataset', { type: 'string', describe: `What to fetch, by its name, or to inspect: ${datasetHelp}` })
       .option('out', {
         type: 'string',
         requiresArg: true,
@@ -35,17 +35,13 @@ export const dataCommand: Command = command(
       .example('$0 data inspect scans/ --grey --resize 28x28 --out sheet.png', 'a folder of images'),
   async ({ action, dataset, out, ...flags }) => {
     const { dataDir } = flags
-    if (action === 'inspect') {
-      if (dataset === undefined) throw new InvalidValueError({ what: 'data inspect', expected: datasetHelp, got: 'nothing', usage: true })
-      return inspect(dataset, out, flags)
+    if (action === 'list') {
+      if (dataset !== undefined)
+        throw new InvalidValueError({ what: 'data list', expected: 'no dataset: it lists all', got: dataset, usage: true })
+      return list(dataDir)
     }
-    if (action === 'fetch') {
-      if (dataset === undefined) throw new InvalidValueError({ what: 'data fetch', expected: 'a dataset', got: 'nothing', usage: true })
-      return fetched(dataset, dataDir)
-    }
-    if (dataset !== undefined)
-      throw new InvalidValueError({ what: 'data list', expected: 'no dataset: it lists all', got: dataset, usage: true })
-    return list(dataDir)
+    if (dataset === undefined) throw new InvalidValueError({ what: `data ${action}`, expected: datasetHelp, got: 'nothing', usage: true })
+    return action === 'inspect' ? inspect(dataset, out, flags) : fetched(dataset, dataDir)
   },
 )
 

@@ -7,6 +7,7 @@ import {
   type BundleSource,
   calibrateOn,
   exportBundle,
+  importFormats,
   readSource,
   replaceBundle,
   scoreSelection,
@@ -32,6 +33,7 @@ import { choicesFlag, type DeviceFlags, dataFlags, deviceFlags } from '../flags.
 import { cardFile, modelCard } from '../model-card.ts'
 import { countProgress, warn } from '../progress.ts'
 import { exportSingleFile } from '../single-file.ts'
+import { exportStateDict } from '../state-dict.ts'
 import { exportTarget } from '../target.ts'
 import { number, table } from '../text.ts'
 
@@ -43,7 +45,8 @@ export const exportCommand: Command = command(
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: 'The folder of the bundle, or of the files of --target; the .onnx file, for --single-file',
+        describe:
+          'The folder of the bundle, or of the files of --target; the .onnx file, for --single-file; the .safetensors file, for --format',
       })
       .option('name', { type: 'string', requiresArg: true, describe: "The model's name", defaultDescription: "the folder's" })
       .option('dtype', {
@@ -61,16 +64,23 @@ export const exportCommand: Command = command(
         requiresArg: true,
         describe: 'Write what this engine runs: a Triton model repository, one with a KServe manifest, or a Ray Data job',
       })
-      .conflicts('target', 'single-file')
+      .option('format', {
+        choices: importFormats,
+        requiresArg: true,
+        describe: "Write the weights as PyTorch's masked NICE has them: a state dict, .safetensors",
+      })
+      .conflicts({ target: 'single-file', format: ['target', 'single-file'] })
       .option('overwrite', { type: 'boolean', default: false, describe: 'Replace what is there already' })
       .example('$0 export runs/mnist --out out/mnist', 'write it, verify it')
       .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs')
       .example('$0 export models/mnist-nice --out out/mnist', 'a bundle anew: the same weights, the graphs of this version')
       .example('$0 export out/mnist --single-file decoder --out decoder.onnx', 'a decoder for another app')
+      .example('$0 export models/mnist-nice --format pytorch-nice --out nice.safetensors', 'weights for PyTorch')
       .example('$0 export models/mnist-nice --target triton --out repository', 'a model repository for Triton')
       .example('$0 export models/mnist-nice --target kserve --out service', 'the same, and the manifest of a KServe service')
       .example('$0 export models/mnist-nice --target ray --out job', 'a job that scores on a Ray cluster'),
-  async ({ singleFile: graph, target, ...flags }) => {
+  async ({ singleFile: graph, target, format, ...flags }) => {
+    if (format !== undefined) return exportStateDict({ format, ...flags })
     if (target !== undefined) return exportTarget({ target, ...flags })
     if (graph !== undefined) return exportSingleFile({ graph, ...flags })
     const { source: folder, out, name = basename(resolve(out)), dtype, overwrite, dataDir, ...device } = flags

@@ -1,16 +1,17 @@
 import { join, resolve } from 'node:path'
 import { isTable, type Manifest } from '@niceflow/core'
-import { catalogue } from '@niceflow/data'
+import { nice } from '@niceflow/flow'
 import { type Fact, lineChart, type PublishedResult, type RunReport, runReport } from '@niceflow/report'
-import { ensureFolder, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
+import { ensureFolder, type Run, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
 import { pictureSamples, storedIn, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { ownDataset } from '../dataset.ts'
 import { deviceFlags } from '../flags.ts'
-import { fitAgain, flowInWords } from '../model-card.ts'
+import { fitAgain, flowInWords, fromThePaper } from '../model-card.ts'
 import { warn } from '../progress.ts'
+import { publishedFor } from '../published.ts'
 import { fieldOf, recipeFlags } from '../recipe-flags.ts'
-import { densityOf, number, rangeOf, shellWord, table } from '../text.ts'
+import { densityOf, nats, number, rangeOf, shellWord, table } from '../text.ts'
 
 export const reportCommand: Command = command(
   (yargs) =>
@@ -20,7 +21,7 @@ export const reportCommand: Command = command(
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the report' })
       .example('$0 report runs/mnist out/mnist --out out', 'samples.png, curve.svg and report.html; of a table, samples.svg'),
   async ({ run, bundle, out, ...device }) => {
-    const { state } = await readRun(run, warn)
+    const { state, parameters } = await readRun(run, warn)
     const history = await readHistory(run)
     const { manifest, samples } = await withFlow(bundle, device, async (flow) => {
       const data = isTable(flow.manifest.model) ? await ownDataset(flow.manifest, undefined) : undefined
@@ -46,8 +47,9 @@ export const reportCommand: Command = command(
       evaluation: manifest.evaluation,
       seconds: epochs.reduce((sum, { seconds }) => sum + (seconds ?? Number.NaN), 0),
       samples: samples.content,
-      configuration: configuration(manifest),
+      configuration: configuration(manifest, parameters),
       references: references(manifest),
+      departures: fromThePaper(manifest),
       bundle,
       files: [{ label: 'checkpoints', value: run }, ...Object.entries(paths).map(([label, value]) => ({ label, value }))],
       commands: commands(manifest, { run, bundle, out }),
@@ -65,8 +67,8 @@ export const reportCommand: Command = command(
   },
 )
 
-/** The run's data, its model, and every field of its recipe by the flag that sets it. */
-function configuration(manifest: Manifest): Fact[] {
+/** The run's data, its model, every field of its recipe by the flag that sets it, and what preprocessing adds to every log-likelihood. */
+function configuration(manifest: Manifest, parameters: Run['parameters']): Fact[] {
   const { dataset, trainingExamples, engine, versions } = manifest.provenance
   const recipe = recipeOf(manifest)
   return [
@@ -76,14 +78,17 @@ function configuration(manifest: Manifest): Fact[] {
     { label: 'model', value: flowInWords(recipe.flow) },
     { label: 'engine', value: [engine, ...Object.entries(versions).map((entry) => entry.join(' '))].join(', ') },
     ...recipeFlags.map((flag) => ({ label: flag.flag, value: flag.write(fieldOf(recipe, flag)) })),
+    ...nice(recipe.flow).preprocessing.flatMap(({ constantLogDet }, i) =>
+      constantLogDet
+        ? [{ label: `ln|det| of ${recipe.flow.preprocessing[i]!.kind}`, value: `${nats(constantLogDet(parameters))} nats` }]
+        : [],
+    ),
   ]
 }
 
-/** The paper's figures, where the model was fitted to the paper's data on the paper's range. */
-function references({ provenance, model: { dataRange } }: Manifest): readonly PublishedResult[] {
-  const entry = Object.hasOwn(catalogue, provenance.dataset) ? catalogue[provenance.dataset] : undefined
-  const published = entry?.figures.published.filter(({ range }) => String(range) === String(dataRange)) ?? []
-  return published.map(({ model, nats }) => ({ label: `${model}: ${nats.toFixed(2)} (test)`, nats }))
+/** What was published of the model's data. */
+function references({ provenance, model }: Manifest): readonly PublishedResult[] {
+  return publishedFor(provenance.dataset, model)
 }
 
 function curve(manifest: Manifest, epochs: readonly TimedEpoch[]): string {

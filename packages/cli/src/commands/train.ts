@@ -11,6 +11,7 @@ import {
   engineNames,
   exportBundle,
   type PresetName,
+  presetFor,
   presets,
   type RecipeFile,
   type Run,
@@ -29,32 +30,17 @@ import {
   train,
   writeAtomic,
 } from '@niceflow/trainer'
-import type { Argv } from 'yargs'
 import { drawSamples, pictureSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
 import { openDataset } from '../dataset.ts'
 import { datasetFlags, datasetHelp, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
 import { interruptible } from '../interruption.ts'
 import { note, trainProgress, warn } from '../progress.ts'
-import { namingFlags, presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
+import { namingFlags, presetDefaults, recipeChanges } from '../recipe-flags.ts'
+import { recipeOptions } from '../recipe-options.ts'
 import { densityOf, duration, nats, number, shellWord } from '../text.ts'
 
 const groups = { training: 'Training (left out: as the preset has it):', flow: 'Model (left out: as the preset has it):' } as const
-
-/** The flags of the table: they have no defaults of their own, so that a config file stands unless one is given. */
-function withRecipeFlags<Flags>(yargs: Argv<Flags>): Argv<Flags> {
-  return recipeFlags.reduce(
-    (built, { flag, part, about, read, choices }, i) =>
-      built.option(flag, {
-        group: groups[part],
-        requiresArg: true,
-        coerce: read(flag),
-        describe: choices ? `${about}: ${choices.join(', ')}` : about,
-        defaultDescription: presetDefaults(recipeFlags[i]!),
-      }) as unknown as Argv<Flags>,
-    yargs,
-  )
-}
 
 /** What the PyTorch port fits when it is not told. */
 const defaultDataset = 'mnist'
@@ -64,7 +50,7 @@ type Used = { readonly engine: string; readonly device: string }
 
 export const trainCommand: Command = command(
   (yargs) =>
-    withRecipeFlags(deviceFlags(datasetFlags(yargs)))
+    recipeOptions(deviceFlags(datasetFlags(yargs)), { ...groups, whenLeftOut: presetDefaults })
       .option('dataset', {
         type: 'string',
         requiresArg: true,
@@ -89,6 +75,7 @@ export const trainCommand: Command = command(
       })
       .option('resume', { type: 'boolean', describe: 'Go on from the last checkpoint of --out, if there is one' })
       .option('overwrite', { type: 'boolean', describe: 'Begin again where --out holds a run already' })
+      .option('force', { type: 'boolean', describe: 'Train though this machine has less memory than that seems to take' })
       .conflicts('resume', 'overwrite')
       .option('sample-size', {
         default: 64,
@@ -119,8 +106,9 @@ export const trainCommand: Command = command(
     const dataset = await openDataset(name, args)
     const data = trainingData(dataset, args.limit)
     const preset = args.preset ?? file.preset ?? (isTable(dataFacts(data)) ? tablePreset : defaultPreset)
-    const config = suitedTo(data, presets[preset], asked)
-    const { flow } = namingFlags(args, () => resolveRecipe(presets[preset], config, dataset.dim))
+    const base = presetFor(preset, name)
+    const config = suitedTo(data, base, asked)
+    const { flow } = namingFlags(args, () => resolveRecipe(base, config, dataset.dim))
     for (const warning of flowWarnings(flow)) warn(warning)
     const { testFraction } = dataset.preparation ?? {}
     if (testFraction !== undefined)
@@ -135,7 +123,7 @@ export const trainCommand: Command = command(
       used = { engine: progress.engine, device: progress.device }
       warnOfIdleFlag(args, progress.device)
     }
-    const { resume = false, overwrite = false, out, keep, sampleSize } = args
+    const { resume = false, overwrite = false, force = false, out, keep, sampleSize } = args
     const drawInto = (run: Run, picture: string): Promise<void> => leaveSamples(run, picture, sampleSize, args.threads)
     const run = await train({
       data,
@@ -144,6 +132,7 @@ export const trainCommand: Command = command(
       out,
       resume,
       overwrite,
+      force,
       snapshots: { onSnapshot: drawInto, ...(keep === undefined ? {} : { keep }) },
       engine: args.engine,
       ...deviceOptions(args),

@@ -93,9 +93,10 @@ export async function* sources(
 async function imageSource(file: string, model: ModelFacts, { resize }: SourceOptions): Promise<Source> {
   const read = async (): Promise<Rows> => {
     const bytes = await readWhole(file)
-    if (!resize || model.imageShape === null) return imageRow(bytes, file, model)
-    const { data } = await resizeImage(inChannels(readImage(bytes, file), channelsOf(model.imageShape), file), resize)
-    return tensor('uint8', [1, model.dim], data)
+    const { dim, imageShape } = model
+    if (!resize || imageShape === null) return imageRow(bytes, file, model)
+    const { data } = await resizeImage(inChannels(readImage(bytes, file), channelsOf(imageShape), file), resize)
+    return tensor('uint8', [1, dim], data)
   }
   return { file, count: 1, read }
 }
