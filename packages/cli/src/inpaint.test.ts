@@ -180,7 +180,7 @@ describe('what cannot be filled is refused in one line', () => {
     expect(await niceflowHere(words)).toMatchObject({ code: 2, stderr: expect.stringContaining('something to show for it') })
     expect(await niceflowHere([...words, '--out', path('a.jpg')])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--out: expected a file ending in .png or .npy, got '),
+      stderr: expect.stringContaining('--out: expected a file ending in .png, .npy, .csv, got '),
     })
   })
 })

@@ -128,7 +128,7 @@ function paperDataset({ provenance: { dataset } }: Manifest): string {
 
 /** What a model has otherwise than the paper's for its data; empty where it has all of it. */
 function otherArchitecture(manifest: Manifest): string {
-  return departures(recipeOf(manifest), presetFor('paper', paperDataset(manifest)))
+  return departures(askedRecipe(manifest), presetFor('paper', paperDataset(manifest)))
     .filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
     .map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`)
     .join('; ')
@@ -163,7 +163,7 @@ function recipeTable(manifest: Manifest): string {
   const { imported, epochs } = manifest.provenance
   const known = ({ flag: { part, field } }: Departure): boolean =>
     !(imported && epochs === 0) || part === 'flow' || field === 'dequantization'
-  const rows = departures(recipeOf(manifest), presetFor('paper', paperDataset(manifest)))
+  const rows = departures(askedRecipe(manifest), presetFor('paper', paperDataset(manifest)))
     .filter(known)
     .map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
   if (rows.length === 0) return "\nFitted by the paper's recipe.\n"

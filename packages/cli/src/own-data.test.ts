@@ -30,7 +30,7 @@ const logDensity = ([a, b]: readonly [number, number]): number => {
   return -Math.log(2 * Math.PI) - (u * u + v * v) / 2 - Math.log(8000 * 0.006)
 }
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
-const csv = (rows: readonly (readonly number[])[], heading = 'income,"rate, p.a."'): string =>
+const csv = (rows: readonly (readonly (number | string)[])[], heading = 'income,"rate, p.a."'): string =>
   `${heading}\n${rows.map((row) => row.join(',')).join('\n')}\n`
 
 describe('a table', () => {
@@ -96,6 +96,28 @@ describe('a table', () => {
     expect(lines[0]).toBe('income,"rate, p.a."')
     const drawn = lines.slice(1).flatMap((line) => line.split(',').map((cell) => Math.fround(Number(cell))))
     expect(drawn).toEqual([...readNpy(readFileSync(path('drawn.npy')), 'drawn.npy').data])
+  })
+
+  test('has its missing values filled in', async () => {
+    writeFileSync(
+      path('holes.csv'),
+      csv([
+        ['50000', ''],
+        ['', '0.01'],
+        ['58000', 'NA'],
+      ]),
+    )
+    const words = ['inpaint', path('table'), '--input', path('holes.csv'), '--mask', 'nan', '--steps', '20', '--out', path('filled.csv')]
+    await answer([...words, ...threads], niceflowHere)
+    const lines = readFileSync(path('filled.csv'), 'utf8').trim().split('\n')
+    expect(lines.map((line) => line.split(','))).toEqual([
+      ['income', '"rate', ' p.a."'],
+      ['50000', expect.stringMatching(/^-?[\d.e-]+$/)],
+      [expect.stringMatching(/^[\d.]+$/), '0.01'],
+      ['58000', expect.stringMatching(/^-?[\d.e-]+$/)],
+    ])
+    const { code, stderr } = await niceflowHere(['score', path('table'), path('holes.csv'), ...threads])
+    expect([code, stderr]).toEqual([1, expect.stringContaining('row 0 of')])
   })
 
   test('has a report of its columns', async () => {

@@ -48,6 +48,29 @@ export function csvField(value: string | number | boolean | null): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
+/** The first line of a table of examples: what its columns are called, where they have names. */
+export function csvHeading({ columns }: Pick<ModelFacts, 'columns'>): string {
+  return columns ? `${columns.map(csvField).join(',')}\n` : ''
+}
+
+/** Examples as lines of a table, their numbers as `shortest` writes them. */
+export function csvRows(values: Float32Array, width: number): string {
+  let lines = ''
+  for (let start = 0; start < values.length; start += width) {
+    lines += `${Array.from(values.subarray(start, start + width), shortest).join(',')}\n`
+  }
+  return lines
+}
+
+/** A float32 number in the fewest digits that are no other one: nine at the most. */
+function shortest(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const rounded = Number(value.toPrecision(digits))
+    if (Math.fround(rounded) === value) return rounded
+  }
+  return Number(value.toPrecision(9))
+}
+
 /** A word of a command line, quoted for a shell where it must be. */
 export function shellWord(word: string): string {
   return /^[\w./:,=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

@@ -139,12 +139,13 @@ describe('arrays', () => {
     [
       'labels',
       writeIdx(pixels(20)),
-      'IDX array: expected images uint8 [n, rows, columns], or numbers float32 or float64 [n, columns], got uint8 [20]',
+      'IDX array: expected images uint8 [n, rows, columns] or [n, rows, columns, 3], or numbers float32 or float64 [n, columns], got uint8 [20]',
     ],
     ['labels.npy', writeNpy(tensor('int64', [20])), 'got int64 [20]'],
     ['a.npy', writeNpy(tensor('int32', [20, 3])), 'got int32 [20, 3]'],
     ['a.npy', writeNpy(noise(20, 4, 3)), 'got float32 [20, 4, 3]'],
     ['a.npy', writeNpy(nan), 'row 4, column 2: expected a finite float32 number, got NaN'],
+    ['a.npy', writeNpy(pixels(20, 4, 3, 2)), 'got uint8 [20, 4, 3, 2]'],
     ['a.dat', Uint8Array.of(1, 2, 3, 4), 'a.dat: first bytes: expected those of PNG, JPEG, NPY, IDX or CSV, got 01020304'],
     ['a.csv', new TextEncoder().encode('a,b\n1,x\n'), 'row 1 (line 2), column b: expected a finite float32 number, got x'],
   ])('%s is refused', async (name, bytes, message) => {
@@ -161,7 +162,7 @@ describe('folders of images', () => {
     const warnings: string[] = []
     const dataset = loadDataset(join(dir, 'scans'), { onWarning: (message) => warnings.push(message) })
     await expect(dataset).rejects.toMatchObject({
-      message: `${join(dir, 'scans/zero/4.png')}: image: expected grey levels, like ${join(dir, 'scans/one/0.jpg')}, got colours`,
+      message: `${join(dir, 'scans/zero/4.png')}: image: expected grey levels, like ${join(dir, 'scans/zero/0.png')}, got colours`,
       remedy: '--grey makes grey levels of all',
     })
     const { train, test: held, imageShape } = await loadDataset(join(dir, 'scans'), { grey: true, testFraction: 0 })
@@ -184,6 +185,22 @@ describe('folders of images', () => {
       remedy: '--resize 3x4 scales all of them to one size',
     })
     expect(shape(await loadDataset(join(dir, 'scans'), { resize: [2, 2] }))).toEqual(['uint8', [3, 4], [1, 4]])
+  })
+
+  test('all in colour keep their colours, and files of three channels without any are grey', async () => {
+    for (let i = 0; i < 4; i++) put(`scans/${i}.png`, png(30 * i, [2, 2], i % 2 ? 3 : 4))
+    const { imageShape, train } = await loadDataset(join(dir, 'scans'), { testFraction: 0 })
+    expect([imageShape, train.dims]).toEqual([
+      [2, 2, 3],
+      [4, 12],
+    ])
+    expect([...train.data.subarray(12, 18)]).toEqual([225, 30, 30, 30, 30, 30])
+    for (let i = 0; i < 4; i++) put(`scans/${i}.png`, writePng({ width: 2, height: 1, channels: 3, data: new Uint8Array(6).fill(9 * i) }))
+    const grey = await loadDataset(join(dir, 'scans'), { testFraction: 0 })
+    expect([grey.imageShape, [...grey.train.data]]).toEqual([
+      [1, 2],
+      [0, 0, 9, 9, 18, 18, 27, 27],
+    ])
   })
 
   test('what is not opaque is refused', async () => {

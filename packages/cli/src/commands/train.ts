@@ -116,7 +116,7 @@ export const trainCommand: Command = command(
 
     let used: Used | undefined
     const interruption = interruptible()
-    const display = trainProgress()
+    const display = trainProgress(dataset.imageShape === null ? 'examples' : 'images')
     const onProgress = (progress: TrainProgress): void => {
       display.onProgress(progress)
       if (progress.kind !== 'start') return

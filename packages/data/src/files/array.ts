@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import { NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
+import { type ImageShape, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { type Image, InvalidFileError, readIdx, readNpy } from '@niceflow/formats'
 import { readWhole } from './folder.ts'
 import { imagesPart } from './images.ts'
@@ -16,11 +16,11 @@ export async function arrayPart(file: string, kind: 'NPY' | 'IDX', options: Part
   const classes = labels && { classes: labels }
   if (dtype === 'uint8' && (dims.length === 3 || (dims.length === 4 && dims[3] === 3))) {
     const [, height, width] = dims as [number, number, number]
-    if (dims.length === 3 && !options.resize) {
-      return { examples: tensor('uint8', [dims[0]!, height * width], data), imageShape: [height, width], ...classes }
+    const [size, channels] = [sizeOf(dims.slice(1)), dims.length === 3 ? 1 : 3] as const
+    if (!options.resize && !(channels === 3 && options.grey)) {
+      const imageShape: ImageShape = channels === 3 ? [height, width, 3] : [height, width]
+      return { examples: tensor('uint8', [dims[0]!, size], data), imageShape, ...classes }
     }
-    const size = sizeOf(dims.slice(1))
-    const channels = dims.length === 3 ? 1 : 3
     const image = (i: number): Image => ({ width, height, channels, data: data.subarray(i * size, (i + 1) * size) })
     const images = Array.from({ length: dims[0]! }, (_, i) => ({ name: `${file}[${i}]`, read: () => image(i) }))
     return { ...(await imagesPart(images, options)), ...classes }
@@ -33,7 +33,7 @@ export async function arrayPart(file: string, kind: 'NPY' | 'IDX', options: Part
       : "convert the array, for example with array.reshape(len(array), -1).astype('float32')"
   throw new InvalidFileError(file, {
     what: `${kind} array`,
-    expected: 'images uint8 [n, rows, columns], or numbers float32 or float64 [n, columns]',
+    expected: 'images uint8 [n, rows, columns] or [n, rows, columns, 3], or numbers float32 or float64 [n, columns]',
     got: `${dtype} [${dims.join(', ')}]`,
     remedy,
   })

@@ -1,5 +1,5 @@
 import { relative, sep } from 'node:path'
-import { type ImageShape, sizeOf, tensor } from '@niceflow/core'
+import { type ImageShape, planeOf, sizeOf, tensor } from '@niceflow/core'
 import { type Image, InvalidFileError, inChannels, readImage, resizeImage } from '@niceflow/formats'
 import { readWhole } from './folder.ts'
 import type { Part, PartOptions } from './part.ts'
@@ -8,38 +8,43 @@ import type { Part, PartOptions } from './part.ts'
 type NamedImage = { readonly name: string; readonly read: () => Promise<Image> | Image }
 
 /**
- * Images as examples: all of one size, and grey, or made so, unless the first is in colour: then all are.
- * @throws InvalidFileError naming the first that is not like the one before it
+ * Images as examples: all of one size, and all grey, or made so, or all in colour.
+ * @throws InvalidFileError naming the first that is not like the others
  */
 export async function imagesPart(images: readonly NamedImage[], { resize, grey, onProgress }: PartOptions): Promise<Part> {
-  let examples: Uint8Array | undefined
-  let shape: ImageShape = [0, 0]
-  for (const [i, { name, read }] of images.entries()) {
-    const image = await read()
-    const coloured = !grey && isColoured(image)
-    const asFirst: boolean = examples === undefined ? coloured : shape.length === 3
-    if (coloured && !asFirst) {
-      const expected = `grey levels, like ${images[0]!.name}`
-      throw new InvalidFileError(name, { what: 'image', expected, got: 'colours', remedy: '--grey makes grey levels of all' })
-    }
-    const whole = inChannels(image, asFirst ? 3 : 1, name)
-    const { width, height, data } = resize ? await resizeImage(whole, resize) : whole
-    if (!examples) {
-      shape = asFirst ? [height, width, 3] : [height, width]
-      examples = new Uint8Array(images.length * data.length)
-    } else if (height !== shape[0] || width !== shape[1]) {
-      const [rows, columns] = shape
-      throw new InvalidFileError(name, {
-        what: 'image size',
-        expected: `${columns} x ${rows}, like ${images[0]!.name}`,
-        got: `${width} x ${height}`,
-        remedy: `--resize ${columns}x${rows} scales all of them to one size`,
-      })
-    }
-    examples.set(data, i * data.length)
-    onProgress?.(i + 1, images.length)
+  const read: { readonly name: string; readonly image: Image; readonly coloured: boolean }[] = []
+  for (const { name, read: readOne } of images) {
+    const whole = await readOne()
+    const image = inChannels(whole, grey || whole.channels < 3 ? 1 : 3, name)
+    read.push({ name, image: resize ? await resizeImage(image, resize) : image, coloured: isColoured(image) })
+    assertSize(read.at(-1)!, read[0]!)
+    onProgress?.(read.length, images.length)
   }
-  return { examples: tensor('uint8', [images.length, sizeOf(shape)], examples ?? new Uint8Array()), imageShape: shape }
+  const { width, height } = read[0]!.image
+  const coloured = read.find((one) => one.coloured)
+  const plain = read.find(({ image }) => image.channels === 1)
+  if (coloured && plain) {
+    const remedy = '--grey makes grey levels of all'
+    throw new InvalidFileError(coloured.name, { what: 'image', expected: `grey levels, like ${plain.name}`, got: 'colours', remedy })
+  }
+  const imageShape: ImageShape = coloured ? [height, width, 3] : [height, width]
+  const size = sizeOf(imageShape)
+  const examples = tensor('uint8', [read.length, size])
+  read.forEach(({ image: { channels, data } }, i) => {
+    examples.data.set(coloured ? data : planeOf(data, channels, 0), i * size)
+  })
+  return { examples, imageShape }
+}
+
+function assertSize({ name, image: { width, height } }: { name: string; image: Image }, first: { name: string; image: Image }): void {
+  const wanted = first.image
+  if (height === wanted.height && width === wanted.width) return
+  throw new InvalidFileError(name, {
+    what: 'image size',
+    expected: `${wanted.width} x ${wanted.height}, like ${first.name}`,
+    got: `${width} x ${height}`,
+    remedy: `--resize ${wanted.width}x${wanted.height} scales all of them to one size`,
+  })
 }
 
 /** The images of some files of a folder; the folders within it are classes. */
