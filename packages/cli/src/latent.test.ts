@@ -88,7 +88,7 @@ describe('interpolate', () => {
       'niceflow interpolate --help says what there is',
     ],
     ['mnist:dev:1', 2, 'split of mnist:dev:1: expected train, validation, test, got dev', 'niceflow interpolate --help says what there is'],
-    ['cifar:test:1', 2, 'dataset: expected mnist, got cifar', 'see `niceflow data list`'],
+    ['cifar:test:1', 2, 'dataset: expected mnist, fashion-mnist, cifar10, svhn, svhn-extra, tfd, got cifar', 'see `niceflow data list`'],
     ['mnist', 1, 'mnist: cannot be read: ENOENT', 'check the path'],
   ])('from %s is refused', async (from, code, message, remedy) => {
     const words = ['interpolate', path('digits'), ...ends, '--from', from, '--out', path('never.png'), ...threads]

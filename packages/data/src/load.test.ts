@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { catalogue, catalogueEntry } from './catalogue.ts'
-import { describeDatasets, loadDataset } from './load.ts'
+import { describeDatasets } from './describe.ts'
+import { loadDataset } from './load.ts'
 
 const mnist = (await describeDatasets()).find(({ name }) => name === 'mnist')!
 const [trainFile, testFile] = mnist.files
@@ -24,13 +25,15 @@ async function withTrainingFile(bytes: Uint8Array): Promise<string> {
 
 describe('catalogue', () => {
   it('gives each file of each dataset a SHA-256 of its own', () => {
-    const hashes = Object.values(catalogue).flatMap(({ files }) => [files.train.sha256, files.test.sha256])
+    const files = Object.values(catalogue).flatMap((entry) => [...entry.files.train, ...entry.files.test, ...entry.downloads])
+    const hashes = files.flatMap(({ sha256 }) => sha256 ?? [])
     for (const hash of hashes) expect(hash).toMatch(/^[0-9a-f]{64}$/)
-    expect(new Set(hashes).size).toBe(hashes.length)
+    // SVHN's files are those of svhn-extra too, and a file that is published as it is hashes as its download does.
+    expect(new Set(hashes).size).toBe(2 + 4 + 7 + 3)
   })
 
   it.each(['emnist', 'constructor', ''])('refuses the unknown dataset "%s", listing those it knows', (name) => {
-    const message = `dataset: expected mnist, got ${name}`
+    const message = `dataset: expected mnist, fashion-mnist, cifar10, svhn, svhn-extra, tfd, got ${name}`
     expect(() => catalogueEntry(name)).toThrow(expect.objectContaining({ message, usage: true, remedy: 'see `niceflow data list`' }))
   })
 })
@@ -49,7 +52,7 @@ describe('loadDataset', () => {
   })
 
   it('refuses an unknown dataset', async () => {
-    await expect(loadDataset('mnits')).rejects.toThrow('dataset: expected mnist, got mnits')
+    await expect(loadDataset('mnits')).rejects.toThrow(/^dataset: expected mnist, .*, got mnits$/)
   })
 
   it('refuses a truncated file', async () => {
@@ -96,8 +99,14 @@ describe('describeDatasets', () => {
     await writeFile(join(dir, testFile!.name), 'damaged')
     const [described] = await describeDatasets({ dir })
     expect(described!.files).toEqual([
-      { ...catalogue.mnist!.files.train, path: join(dir, trainFile!.name), state: 'missing' },
-      { ...catalogue.mnist!.files.test, path: join(dir, testFile!.name), state: 'wrong checksum' },
+      { ...catalogue.mnist!.files.train[0], path: join(dir, trainFile!.name), state: 'missing' },
+      {
+        ...catalogue.mnist!.files.test[0],
+        path: join(dir, testFile!.name),
+        state: 'wrong checksum',
+        // printf damaged | sha256sum
+        found: '41f0c27c00e8018f7715b5f50f67b5b54c229c1b843a014152785d9005f58fde',
+      },
     ])
   })
 })

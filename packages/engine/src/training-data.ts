@@ -1,4 +1,4 @@
-import { type ImageShift, InvalidValueError, type Tensor } from '@niceflow/core'
+import { type ImageShape, type ImageShift, InvalidValueError, type Tensor } from '@niceflow/core'
 import type { TrainingConfig } from './recipe.ts'
 
 /** What a flow is fitted to. */
@@ -8,8 +8,8 @@ export type TrainingData = {
   readonly sha256: string
   /** Shape [n, dim]. 8-bit pixels, dequantised afresh at each epoch, or floats on the data range, taken as they are. */
   readonly examples: Tensor<'uint8'> | Tensor<'float32'>
-  /** Rows and columns of the image that an example is, where it is one. */
-  readonly imageShape: readonly [rows: number, columns: number] | null
+  /** Of the image that an example is, where it is one. */
+  readonly imageShape: ImageShape | null
 }
 
 /** What a bundle and a checkpoint remember of the data. */
@@ -50,7 +50,7 @@ export function imageShiftOf({ name, imageShape: shape }: TrainingData, training
       got: plainEpochs,
       usage: true,
     })
-  const most = shape === null ? 0 : Math.min(...shape) - 1
+  const most = shape === null ? 0 : Math.min(shape[0], shape[1]) - 1
   if (shape !== null && pixels <= most) return { pixels, shape }
   const expected = shape === null ? `0: data "${name}" are no images` : `at most ${most} pixels, for images of ${shape.join(' x ')}`
   throw new InvalidValueError({ what: 'image shift', expected, got: pixels, usage: true })

@@ -85,7 +85,8 @@ export function graphMetadata(
 ): Readonly<Record<string, string>> {
   const { dim, dataRange, imageShape, pixels, prior } = model
   const [low, high] = dataRange
-  const image = imageShape ? `, images of ${imageShape.join(' x ')}, row by row` : ''
+  const order = imageShape?.length === 3 ? 'row by row, the channels of a pixel side by side' : 'row by row'
+  const image = imageShape ? `, images of ${imageShape.join(' x ')}, ${order}` : ''
   const facts = {
     format_version: manifestVersion,
     name,

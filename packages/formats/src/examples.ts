@@ -1,8 +1,8 @@
-import { type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
+import { channelsOf, type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { InvalidFileError } from './bytes.ts'
 import { imageSize, isJpeg, readImage } from './image.ts'
 import type { ArrayLayout } from './layout.ts'
-import { toGrey } from './png.ts'
+import { toChannels } from './png.ts'
 
 /** Rows of a model's dimension: pixels, or floats on its data range. */
 export type Rows = Tensor<'uint8'> | Tensor<'float32'>
@@ -32,7 +32,7 @@ export function imageRow(bytes: Uint8Array, file: string, { imageShape, dim }: M
   }
   const image = readImage(bytes, file)
   try {
-    return tensor('uint8', [1, dim], toGrey(image).data)
+    return tensor('uint8', [1, dim], toChannels(image, channelsOf(imageShape)).data)
   } catch (error) {
     if (!NiceflowError.is(error)) throw error
     throw new NiceflowError(`${file}: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
@@ -45,13 +45,17 @@ export function imageRow(bytes: Uint8Array, file: string, { imageShape, dim }: M
  */
 export function examplesOf({ dims, dtype }: ArrayLayout, file: string, { dim, imageShape, pixels, dataRange }: ModelFacts): number[] {
   const rows = sizeOf(dims.slice(1)) === dim ? [...dims] : sizeOf(dims) === dim ? [1, ...dims] : [0]
-  if (rows[0] === 0) {
+  // In an array of colour images the channels may be the first axis, not the last: as many numbers, of another image.
+  const misplaced = imageShape?.length === 3 && rows.length > 2 && String(rows.slice(1)) !== String(imageShape)
+  if (rows[0] === 0 || misplaced) {
     const expected = [`[n, ${dim}]`, ...(imageShape === null ? [] : [`[n, ${imageShape.join(', ')}]`])].join(' or ')
     throw new InvalidFileError(file, {
       what: 'shape',
       expected,
       got: `[${dims.join(', ')}]`,
-      remedy: 'give examples of the size that the model was trained on',
+      remedy: misplaced
+        ? 'put the channels of a pixel side by side, as the last axis'
+        : 'give examples of the size that the model was trained on',
     })
   }
   if (!(dtype === 'uint8' && pixels) && dtype !== 'float32' && dtype !== 'float64') {

@@ -1,6 +1,6 @@
 import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NiceflowError, type Tensor } from '@niceflow/core'
+import { imageShapeSchema, NiceflowError, type Tensor } from '@niceflow/core'
 import { type DataFacts, type PartialRecipe, presets, type Recipe, resolveRecipe } from '@niceflow/engine'
 import type { ParameterValues } from '@niceflow/flow'
 import { InvalidFileError, type Safetensors } from '@niceflow/formats'
@@ -132,7 +132,7 @@ const stateSchema: z.ZodType<Omit<RunState, 'recipe'>> = z.strictObject({
   data: z.strictObject({
     name: z.string(),
     sha256: z.string(),
-    imageShape: z.tuple([count, count]).nullable(),
+    imageShape: imageShapeSchema,
     count,
     pixels: z.boolean(),
   }),
