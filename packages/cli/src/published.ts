@@ -4,8 +4,8 @@ import type { PublishedResult } from '@niceflow/report'
 import { rangeOf } from './text.ts'
 
 /**
- * Published results for a dataset, on the range of a model of it: a density on one as wide by a factor c is D ln c nats less.
- * (Of a dataset that a paper takes whole: not of hard sets made of it.)
+ * What was published of a dataset, on the range of a model of it: a density on one as wide by a factor c is D ln c nats less. (Of a dataset that a
+ * paper takes as it is: not of hard sets made of it.)
  */
 export function publishedFor(
   dataset: string,

@@ -83,10 +83,15 @@ test.each([
   expect(stderr).toMatch(message)
 })
 
-test("a recipe's file is summed up as it trains", async () => {
-  const { stdout } = await niceflowHere(['summary', join(import.meta.dirname, '../../../pipelines/cifar10/paper.json'), '--json'])
-  expect(JSON.parse(stdout)).toMatchObject({
-    parameters: 72_617_216,
-    layers: [{ name: 'preprocessing_1 (whiten)', shape: ['batch', 3072] }, {}, {}, {}, {}, {}],
-  })
+test.each([
+  ['tfd', 346_166_912, 'whiten', 2304],
+  ['svhn', 72_617_216, 'whiten', 3072],
+  ['cifar10', 72_617_216, 'whiten', 3072],
+] as const)("the recipe's file of %s has the paper's model", async (dataset, parameters, step, dim) => {
+  const file = join(import.meta.dirname, '../../../pipelines', dataset, 'paper.json')
+  const { stdout } = await niceflowHere(['summary', file, '--json'])
+  const { layers, ...summary } = JSON.parse(stdout)
+  expect(summary).toMatchObject({ parameters })
+  expect(layers[0]).toMatchObject({ name: `preprocessing_1 (${step})`, shape: ['batch', dim], parameters: 0 })
+  expect(layers.slice(1).map(({ name }: { name: string }) => name)).toEqual([...[1, 2, 3, 4].map((i) => `coupling_${i}`), 'scaling'])
 })

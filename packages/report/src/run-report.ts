@@ -133,7 +133,12 @@ function comparison({ name, model, evaluation, references, departures }: RunRepo
       heading: 'Beside published results',
       kind: 'table',
       caption: `Mean log-likelihood of test examples, nats, ${density(model)}.${departures === '' ? '' : ` ${departures}`}`,
-      columns: ['model', 'log-likelihood, nats', ...(model.pixels ? ['bits per dimension'] : []), ''].map((label) => ({ label })),
+      columns: [
+        { label: 'model', text: true },
+        { label: 'log-likelihood, nats' },
+        ...(model.pixels ? [{ label: 'bits per dimension' }] : []),
+        { label: 'note', text: true },
+      ],
       rows: [
         row(name, evaluation?.logLikelihood.mean ?? null, here),
         ...references.map(({ model: other, nats: value, note }) => row(other, value, note)),
