@@ -101,6 +101,7 @@ export function graphMetadata(
     data_range: `[${low}, ${high}]`,
     ...(imageShape && { image_shape: `[${imageShape.join(', ')}]` }),
     dequantization: pixels ? spreadOf(model) : 'none',
+    ...(model.dequantization === 'shared' && { noise: model.dequantization }),
     prior,
     prior_quantile: `${priors[prior].quantile}, u uniform on (0, 1), each dimension by itself`,
     [ports.data]: `data on [${low}, ${high}], not clamped to it${image}`,
