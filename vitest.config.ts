@@ -12,6 +12,8 @@ const conditions = ['@niceflow/source', 'node', 'import', 'module', 'default']
 /** One project per package, one for what crosses packages and one for the GPU; all read sources, so nothing needs building first. */
 export default defineConfig({
   test: {
+    // Many a test waits, for a process or a browser: a core is not kept free beside them.
+    maxWorkers: '100%',
     projects: [...[...packages, cross].map((project) => ({ ...project, exclude })), { ...webgpu, exclude: exclude.slice(1), env }].map(
       (project) => ({
         resolve: { conditions },

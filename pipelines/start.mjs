@@ -21,8 +21,8 @@ if (run.status !== 0) process.exit(run.status ?? 1)
 
 const training = latestSummary().tasks.find(({ task }) => task === `train:${profile}`)
 if (training?.cache.status === 'HIT') {
-  const again =
-    profile === 'quick' ? 'npm start -- --force' : `remove pipelines/${recipe}/runs/${profile}, then npm run ${profile} -- --force`
+  const command = `node pipelines/start.mjs ${recipe} ${profile} --force`
+  const again = profile === 'quick' ? command : `remove pipelines/${recipe}/runs/${profile}, then ${command}`
   console.log(`\nThis is a replay: nothing changed since the model was trained. To train it again: ${again}`)
 }
 

@@ -27,7 +27,7 @@ type Plan = {
 const dim = 784
 const paper = presets.paper
 const small = resolveRecipe(paper, { flow: { couplings: 2, hiddenLayers: 2, hiddenDim: 128 }, training: { validation: 100 } }, dim)
-const tiny = { ...small, training: { ...small.training, batchSize: 20 } }
+const tiny = resolveRecipe(small, { flow: { hiddenLayers: 1, hiddenDim: 16 }, training: { batchSize: 20 } }, dim)
 const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
   real: {
     parity: { small, full: resolveRecipe(paper, {}, dim) },

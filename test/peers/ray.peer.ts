@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { dequantize, rows, type Tensor, tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { loadImages } from '@niceflow/data'
 import { writeNpy, writePng } from '@niceflow/formats'
 import type { Flow } from '@niceflow/runtime'
 import { loadFlow } from '@niceflow/runtime-node'
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const bin = join(root, 'packages', 'cli', 'bin', 'niceflow.mjs')
   execFileSync(process.execPath, [bin, 'export', model, '--target', 'ray', '--out', path('job')], { stdio: ['ignore', 'ignore', 'pipe'] })
   flow = await loadFlow(model, { device: 'cpu' })
-  images = rows((await loadDataset('mnist')).test, 0, count)
+  images = rows((await loadImages('mnist')).test, 0, count)
 })
 
 afterAll(async () => {

@@ -17,6 +17,15 @@ export type Load = ScoreRequest & {
 /** What came of a load. */
 export type Loaded = { readonly perSecond: number; readonly failed: number; readonly p99Ms: number }
 
+/** What came of one that is told answer by answer. */
+export type Answered = Loaded & {
+  readonly sent: number
+  /** Answers by status. */
+  readonly statuses: Readonly<Record<string, number>>
+  /** Requests that were not answered: connections that broke, or waited too long. */
+  readonly lost: number
+}
+
 const run = promisify(execFile)
 
 /** The name of the program that loads a server: wrk takes a tenth of the time of one written in JavaScript, which shares the cores. */
@@ -55,7 +64,7 @@ async function wrk({ url, connections, seconds, body, headers }: Load): Promise<
 }
 
 /** The same in JavaScript, which can also keep to a rate. */
-export async function cannon({ url, connections, seconds, body, headers, rate }: Load): Promise<Loaded> {
+export async function cannon({ url, connections, seconds, body, headers, rate }: Load): Promise<Answered> {
   const options = {
     url,
     method: 'POST',
@@ -66,6 +75,7 @@ export async function cannon({ url, connections, seconds, body, headers, rate }:
     headers,
     ...(rate && { overallRate: rate }),
   } as const
-  const { requests, latency, non2xx, errors } = await autocannon(options)
-  return { perSecond: requests.average, failed: non2xx + errors, p99Ms: latency.p99 }
+  const { requests, latency, non2xx, errors, statusCodeStats = {} } = await autocannon(options)
+  const statuses = Object.fromEntries(Object.entries(statusCodeStats).map(([status, { count = 0 }]) => [status, count]))
+  return { perSecond: requests.average, failed: non2xx + errors, p99Ms: latency.p99, sent: requests.sent, statuses, lost: errors }
 }

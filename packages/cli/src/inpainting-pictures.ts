@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import { cellWidth, InvalidValueError, type ModelFacts, NiceflowError } from '@niceflow/core'
+import { cellWidth, type ImageShape, InvalidValueError, type ModelFacts, NiceflowError } from '@niceflow/core'
 import { writeGif, writeNpy, writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
 import type { Inpainting } from '@niceflow/runtime'
@@ -68,7 +68,7 @@ export async function writePictures(paths: Paths, filled: Filled): Promise<strin
 /** Images in a row of a picture: those under one mask, or ten. */
 const acrossOf = ({ masks, count }: Problem): number => (masks.length > 1 ? count : Math.min(count, 10))
 
-const shapeOf = ({ imageShape }: ModelFacts): readonly [number, number] => imageShape!
+const shapeOf = ({ imageShape }: ModelFacts): ImageShape => imageShape!
 
 /** One image is itself, to be read again; several are a grid. */
 function filledImages({ model, problem, found: { x } }: Filled): Uint8Array {

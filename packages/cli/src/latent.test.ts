@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Manifest, parseManifest, type Tensor, tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { loadImages } from '@niceflow/data'
 import { readNpy, readPng, writeNpy } from '@niceflow/formats'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { answer, niceflowHere, tinyModel, workspace } from './niceflow.fixture.ts'
@@ -19,7 +19,7 @@ beforeAll(async () => {
   await answer(['train', ...tinyModel, '--out', path('run')], niceflowHere)
   await answer(['export', path('run'), '--out', path('digits'), ...threads], niceflowHere)
   manifest = parseManifest(readFileSync(path('digits', 'flow.json'), 'utf8'), 'flow.json')
-  pixels = (await loadDataset('mnist')).test
+  pixels = (await loadImages('mnist')).test
 })
 
 const array = (file: string): Tensor<'float32'> => readNpy(readFileSync(path(file)), file) as Tensor<'float32'>
@@ -88,7 +88,7 @@ describe('interpolate', () => {
       'niceflow interpolate --help says what there is',
     ],
     ['mnist:dev:1', 2, 'split of mnist:dev:1: expected train, validation, test, got dev', 'niceflow interpolate --help says what there is'],
-    ['cifar:test:1', 2, 'dataset: expected mnist, got cifar', 'see `niceflow data list`'],
+    ['cifar:test:1', 2, 'dataset: expected mnist, fashion-mnist, cifar10, svhn, svhn-extra, tfd, got cifar', 'see `niceflow data list`'],
     ['mnist', 1, 'mnist: cannot be read: ENOENT', 'check the path'],
   ])('from %s is refused', async (from, code, message, remedy) => {
     const words = ['interpolate', path('digits'), ...ends, '--from', from, '--out', path('never.png'), ...threads]

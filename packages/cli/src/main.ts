@@ -83,7 +83,11 @@ const commands: readonly Entry[] = [
     about: "Speed of training and scoring, beside this machine's own peak",
     load: async () => (await import('./commands/bench.ts')).benchCommand,
   },
-  { usage: 'data <action>', about: 'Datasets: list shows them', load: async () => (await import('./commands/data.ts')).dataCommand },
+  {
+    usage: 'data <action> [dataset]',
+    about: 'Datasets: list shows them, fetch gets one, inspect looks at one before it is trained on',
+    load: async () => (await import('./commands/data.ts')).dataCommand,
+  },
   {
     usage: 'setup <what>',
     about: 'Get what TensorFlow or a GPU needs, and check it',

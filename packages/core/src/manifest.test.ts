@@ -72,6 +72,7 @@ describe('parseManifest', () => {
     [['variants', 'q8'], { encoder: 'encoder_q8.onnx', decoder: 'decoder_q8.onnx', weights: 'weights_q8.bin' }],
     [['variants', 'fp32', 'inpainter'], 'inpainter.onnx'],
     [['storageCost'], { split: 'validation', examples: 10_000, nats: { q8: { mean: 0.5, standardError: 0.01 } } }],
+    [['model'], { ...manifest.model, dim: 3072, imageShape: [32, 32, 3] }],
   ])('takes %j of %j', (path, value) => {
     const json = changed(path, value)
     expect(parseManifest(json, 'flow.json')).toEqual(JSON.parse(json))
@@ -110,6 +111,18 @@ describe('parseManifest', () => {
     [['model', 'dataRange'], [0]],
     [['model', 'pixels'], 'yes'],
     [['model', 'imageShape'], [28]],
+    [
+      ['model', 'imageShape'],
+      [14, 28],
+    ],
+    [
+      ['model', 'imageShape'],
+      [14, 14, 4],
+    ],
+    [
+      ['model', 'imageShape'],
+      [28, 28, 3],
+    ],
     [
       ['model', 'logScale'],
       [0, 1],

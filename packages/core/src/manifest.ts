@@ -2,7 +2,9 @@ import * as z from 'zod/mini'
 import { type Dequantization, dequantizations } from './dequantize.ts'
 import type { Quantiles } from './empirical.ts'
 import { NiceflowError } from './error.ts'
+import { type ImageShape, imageShapeSchema } from './image-shape.ts'
 import type { DataRange } from './likelihood.ts'
+import { sizeOf } from './tensor.ts'
 
 /** The newest `flow.json` that this version reads and the one that it writes. */
 export const manifestVersion = 1
@@ -34,10 +36,29 @@ export type ModelFacts = {
   readonly pixels: boolean
   /** How, where it is not the paper's low + (pixel + u) * cell width. */
   readonly dequantization?: Dequantization | undefined
-  /** Rows and columns of the image that `x` is, where it is one. */
-  readonly imageShape: readonly [rows: number, columns: number] | null
+  /** Of the image that `x` is, where it is one. */
+  readonly imageShape: ImageShape | null
+  /** What the dimensions are called, where the data name them: the columns of a table. */
+  readonly columns?: readonly string[] | undefined
   /** s [dim] of z = exp(s) h: latent d spreads over exp(-s_d) times the prior's scale. Absent in bundles of older versions. */
   readonly logScale?: readonly number[] | undefined
+}
+
+/** Whether a model is one of numbers as they are, in the units of whoever measured them, and so has no range or cells of pixels. */
+export function isTable({ pixels, imageShape }: Pick<ModelFacts, 'pixels' | 'imageShape'>): boolean {
+  return !pixels && imageShape === null
+}
+
+/** How a user's files were read: what makes the same examples of them again. */
+export type Preparation = {
+  /** Images were scaled to this size. */
+  readonly resize?: readonly [width: number, height: number] | undefined
+  /** Colours became grey levels. */
+  readonly grey?: boolean | undefined
+  /** The columns of a table that were taken, by name or by number from 1. */
+  readonly columns?: readonly string[] | undefined
+  /** The share of the examples that became the test split, where the files had none. */
+  readonly testFraction?: number | undefined
 }
 
 /** A file of weights that another program trained. */
@@ -46,8 +67,10 @@ export type Imported = { readonly format: string; readonly sha256: string }
 /** Where a model comes from: enough to train it again. */
 export type Provenance = {
   readonly seed: number
+  /** A name of the catalogue, or the path of a user's files. */
   readonly dataset: string
   readonly datasetSha256: string
+  readonly preparation?: Preparation | undefined
   readonly trainingExamples: number
   readonly epochs: number
   readonly steps: number
@@ -146,13 +169,22 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       dataRange: pair,
       pixels: z.boolean(),
       dequantization: z.optional(z.enum(dequantizations)),
-      imageShape: z.nullable(z.tuple([count, count])),
+      imageShape: imageShapeSchema,
+      columns: z.optional(z.array(z.string())),
       logScale: z.optional(z.array(finite)),
     })
     .check(
+      z.refine(({ dim, imageShape }) => imageShape === null || sizeOf(imageShape) === dim, {
+        path: ['imageShape'],
+        error: 'expected as many numbers as dimensions',
+      }),
       z.refine(({ dim, logScale }) => logScale === undefined || logScale.length === dim, {
         path: ['logScale'],
         error: 'expected one number for each dimension',
+      }),
+      z.refine(({ dim, columns }) => columns === undefined || columns.length === dim, {
+        path: ['columns'],
+        error: 'expected one name for each dimension',
       }),
     ),
   config: z.unknown(),
@@ -166,6 +198,14 @@ const schema: z.ZodMiniType<Manifest> = z.object({
     seed: z.int(),
     dataset: z.string(),
     datasetSha256: sha256,
+    preparation: z.optional(
+      z.object({
+        resize: z.optional(z.tuple([count, count])),
+        grey: z.optional(z.boolean()),
+        columns: z.optional(z.array(z.string())),
+        testFraction: z.optional(finite),
+      }),
+    ),
     trainingExamples: count,
     epochs: z.int(),
     steps: z.int(),

@@ -3,7 +3,7 @@ import { parametersOf } from '@niceflow/flow'
 import type { Engine, EngineModel } from './engine.ts'
 import { type EpochProgress, stepsOfEpoch, trainEpoch } from './epoch.ts'
 import { type OpenSession, onnxRuntimeEngine } from './onnxruntime.ts'
-import { type PresetName, presets } from './presets.ts'
+import { type PresetName, presetFor } from './presets.ts'
 import { type PartialRecipe, type Recipe, resolveRecipe } from './recipe.ts'
 import { startModel } from './start.ts'
 import type { Trained } from './trained.ts'
@@ -57,7 +57,7 @@ export async function startFit({ data: given, preset = 'small', config = {}, ope
   assertTrainingData(data)
   const { examples } = data
   const [count, dim] = examples.dims as [number, number]
-  const resolved = resolveRecipe(presets[preset], config, dim)
+  const resolved = resolveRecipe(presetFor(preset, data.name), config, dim)
   const recipe: Recipe = { ...resolved, training: { ...resolved.training, validation: 0, patience: 0, saveEvery: 0 } }
   const indices = Uint32Array.from({ length: count }, (_, i) => i)
   const rows = { examples, indices, imageShift: imageShiftOf(data, recipe.training) }

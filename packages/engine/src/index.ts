@@ -1,8 +1,16 @@
+export { suitedTo } from './adapt.ts'
 export { DivergedError } from './diverged.ts'
 export * from './engine.ts'
 export { type EpochOptions, type EpochProgress, stepsOfEpoch, trainEpoch } from './epoch.ts'
 export * from './fit.ts'
-export type { TrainingRows } from './moments.ts'
+export {
+  type MeasuredMoments,
+  type MeasuringOptions,
+  type MomentsOptions,
+  measureMoments,
+  type TrainingRows,
+  type WhiteningFacts,
+} from './moments.ts'
 export * from './onnxruntime.ts'
 export * from './presets.ts'
 export * from './recipe.ts'
@@ -14,3 +22,4 @@ export { tfjsKernels } from './tfjs-kernels.ts'
 export type { Tensorflow, TfjsValue } from './tfjs-value.ts'
 export * from './trained.ts'
 export { assertTrainingData, type DataFacts, dataFacts, dataWarnings, imageShiftOf, type TrainingData } from './training-data.ts'
+export { type MeasuredWhitening, WhiteningError, type WhiteningProgress } from './whitening.ts'

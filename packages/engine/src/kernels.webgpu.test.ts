@@ -11,9 +11,11 @@ import {
   initialize,
   nice,
   paperMnist,
+  standardMoments,
+  storeParameters,
   trainingStepGraph,
 } from '@niceflow/flow'
-import { encodeModel, type Graph, storeWeights } from '@niceflow/graph'
+import { encodeModel, type Graph } from '@niceflow/graph'
 import { openSession } from '@niceflow/runtime-node'
 import { expect, test } from 'vitest'
 
@@ -25,7 +27,7 @@ const optimizer = clipped(
 
 const size = { ...paperMnist, dim: 6, couplings: 3, hiddenLayers: 2, hiddenDim: 8, bins: 4 } satisfies FlowConfig
 const configs: readonly FlowConfig[] = [
-  ...(['additive', 'multiplicative', 'affine', 'histogram'] as const).map((law) => ({ ...size, law })),
+  ...(['additive', 'multiplicative', 'affine', 'histogram', 'spline'] as const).map((law) => ({ ...size, law })),
   { ...size, prior: 'gaussian' },
   { ...size, activation: 'leaky-relu', shiftUnit: 'deviation' },
   { ...size, partition: 'dyadic', start: 'second' },
@@ -33,6 +35,7 @@ const configs: readonly FlowConfig[] = [
     ...size,
     preprocessing: [{ kind: 'equalize', bins: 4 }, { kind: 'logit', alpha: 1e-6 }, { kind: 'standardize' }],
   },
+  { ...size, preprocessing: [{ kind: 'whiten', method: 'zca', epsilon: 0 }] },
 ]
 
 /** Opens without a node that falls back to the CPU, or throws. */
@@ -53,14 +56,9 @@ test('every law, prior, activation, partition and preprocessing trains on WebGPU
 
 test('encoders and decoders run there whole, however their weights are stored', async () => {
   for (const flow of flows) {
-    const moments = {
-      mean: new Float64Array(6).fill(0.5),
-      deviation: new Float64Array(6).fill(0.3),
-      cells: new Float64Array(256).fill(1 / 256),
-    }
-    const parameters = await initialize(flow.parameters, 1, async () => moments)
+    const parameters = await initialize(flow.parameters, 1, async () => standardMoments(6))
     for (const dtype of storageTypes) {
-      const stored = storeWeights(parameters, dtype)
+      const stored = storeParameters(flow.parameters, parameters, dtype)
       await opens(encoderGraph(flow, stored))
       await opens(decoderGraph(flow, stored))
     }

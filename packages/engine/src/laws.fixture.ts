@@ -4,9 +4,11 @@ import {
   averaged,
   type FlowConfig,
   initialize,
+  type Moments,
   nice,
   type ParameterValues,
   paperMnist,
+  standardMoments,
   stateArrays,
   trainingGraph,
 } from '@niceflow/flow'
@@ -20,10 +22,10 @@ const float32Tolerance = 1e-3
 
 export type Problem = { readonly model: EngineModel; readonly start: TrainingState; readonly x: Tensor<'float32'> }
 
-const moments = (dim: number) => ({
+const moments = (dim: number): Moments => ({
+  ...standardMoments(dim),
   mean: new Float64Array(dim).fill(0.5),
   deviation: new Float64Array(dim).fill(0.3),
-  cells: new Float64Array(256).fill(1 / 256),
 })
 
 /** A flow, its first state, and batches [steps, batch, dim] drawn from [0, 1). */
@@ -45,6 +47,7 @@ const laws: Readonly<Record<string, Partial<FlowConfig>>> = {
     prior: 'gaussian',
     preprocessing: [{ kind: 'standardize' }],
   },
+  'a flow of whitened data': { hiddenLayers: 1, preprocessing: [{ kind: 'whiten', method: 'zca', epsilon: 0 }] },
   'a flow of histograms': {
     law: 'histogram',
     bins: 4,
@@ -55,6 +58,7 @@ const laws: Readonly<Record<string, Partial<FlowConfig>>> = {
       { kind: 'logit', alpha: 1e-6 },
     ],
   },
+  'a flow of splines': { law: 'spline', bins: 4, hiddenLayers: 1, prior: 'gaussian', preprocessing: [{ kind: 'standardize' }] },
 }
 const learningRates = [1e-2, 5e-3, 2e-3, 1e-3]
 

@@ -1,4 +1,4 @@
-import { paperMnist } from '@niceflow/flow'
+import { paperFlow, paperMnist } from '@niceflow/flow'
 import type { Recipe } from './recipe.ts'
 
 /** The paper's recipe (section 5.1), its beta2 = 0.01 read as today's 0.99 and its lambda = 1 as no decay of beta1. */
@@ -149,5 +149,11 @@ export const presets: Readonly<Record<'pytorch' | 'masked' | 'paper' | 'quick' |
   small,
 }
 export type PresetName = keyof typeof presets
-/** The recipe where none is named. */
+/** The recipe where none is named: for images, and for tables of numbers. */
 export const defaultPreset: PresetName = 'pytorch'
+export const tablePreset: PresetName = 'small'
+
+/** A preset's recipe for a dataset: of the paper's, `paper` has the paper's own model of each. */
+export function presetFor(preset: PresetName, dataset: string): Recipe {
+  return preset === 'paper' ? { ...paper, flow: paperFlow(dataset) } : presets[preset]
+}

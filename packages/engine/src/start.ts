@@ -12,7 +12,7 @@ import {
   stateArrays,
 } from '@niceflow/flow'
 import type { EngineModel } from './engine.ts'
-import { measureMoments, type TrainingRows } from './moments.ts'
+import { type MeasuringOptions, measureMoments, type TrainingRows } from './moments.ts'
 import type { OpenSession } from './onnxruntime.ts'
 import { optimizerOf, type Recipe } from './recipe.ts'
 
@@ -23,18 +23,20 @@ export type StartedModel = Omit<EngineModel, 'dropout'> & { readonly arrays: Par
  * The model of a recipe with the values that its training begins with.
  * @param open runs the preprocessing steps behind which the data are measured
  * @param initial parameters and what the optimizer keeps; drawn, and measured on the data, when left out
+ * @throws InvalidValueError, WhiteningError for data that cannot be whitened as asked for
  */
 export async function startModel(
   recipe: Recipe,
   data: TrainingRows,
   open: OpenSession,
   initial?: ParameterValues | undefined,
+  measuring: MeasuringOptions = {},
 ): Promise<StartedModel> {
   const { seed, dequantization } = recipe.training
   const flow = nice(recipe.flow)
   const optimizer = optimizerOf(recipe.training)
   const measured = (steps: number, values: ParameterValues): ReturnType<typeof measureMoments> =>
-    measureMoments({ flow, data, seed, dequantization, steps, values, open })
+    measureMoments({ ...measuring, flow, data, seed, dequantization, steps, values, open })
   const values = initial ?? (await initialize(startsOf(flow, recipe), seed, measured))
   return { flow, optimizer, ...startFrom(flow, optimizer, values) }
 }

@@ -1,6 +1,15 @@
 import { type GraphName, type Manifest, type ModelFacts, manifestVersion, type StorageType, type Tensor } from '@niceflow/core'
-import { decoderGraph, encoderGraph, graphMetadata, inpainterGraph, logScale, nice, type ParameterValues } from '@niceflow/flow'
-import { encodeModel, storeWeights } from '@niceflow/graph'
+import {
+  decoderGraph,
+  encoderGraph,
+  graphMetadata,
+  inpainterGraph,
+  logScale,
+  nice,
+  type ParameterValues,
+  storeParameters,
+} from '@niceflow/flow'
+import { encodeModel } from '@niceflow/graph'
 import { Flow } from '@niceflow/runtime'
 import type { OpenSession } from './onnxruntime.ts'
 import type { Recipe } from './recipe.ts'
@@ -25,7 +34,8 @@ const graphs = { encoder: encoderGraph, decoder: decoderGraph, inpainter: inpain
  */
 export function encodeTrained(trained: Trained, graph: GraphName, dtype: StorageType = 'fp32'): Uint8Array {
   const { recipe, parameters } = trained
-  const made = graphs[graph](nice(recipe.flow), storeWeights(parameters, dtype))
+  const flow = nice(recipe.flow)
+  const made = graphs[graph](flow, storeParameters(flow.parameters, parameters, dtype))
   return encodeModel({ graph: made, metadata: graphMetadata(manifestOf(trained), dtype) })
 }
 
@@ -58,6 +68,7 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
       seed: training.seed,
       dataset: data.name,
       datasetSha256: data.sha256,
+      ...(data.preparation && { preparation: data.preparation }),
       trainingExamples: data.count,
       epochs,
       steps,
@@ -73,12 +84,12 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
 /** What a runtime must know of a model. */
 export function modelFacts(
   { flow: { dim, prior, dataRange }, training: { dequantization } }: Recipe,
-  { pixels, imageShape }: Pick<DataFacts, 'pixels' | 'imageShape'>,
+  { pixels, imageShape, columns }: Pick<DataFacts, 'pixels' | 'imageShape' | 'columns'>,
   parameters: ParameterValues,
 ): ModelFacts {
   // What the paper does goes without saying, as in bundles from before there was another way.
   const otherwise = pixels && dequantization !== 'independent' ? { dequantization } : {}
-  return { dim, prior, dataRange, pixels, ...otherwise, imageShape, logScale: logScaleOf(parameters) }
+  return { dim, prior, dataRange, pixels, ...otherwise, imageShape, ...(columns && { columns }), logScale: logScaleOf(parameters) }
 }
 
 /** s [dim] among a flow's weights, as a manifest holds it: the shortest decimals that are the same float32 numbers. */

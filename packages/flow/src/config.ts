@@ -21,8 +21,8 @@ export type FlowConfig = {
   /** Which half passes the first coupling unchanged; from there they alternate. */
   readonly start: 'first' | 'second'
   readonly couplings: number
-  readonly law: 'additive' | 'multiplicative' | 'affine' | 'histogram'
-  /** Bins of a dimension's conditional density, where the law is `histogram`. */
+  readonly law: 'additive' | 'multiplicative' | 'affine' | 'histogram' | 'spline'
+  /** Bins of a dimension's conditional density, where the law is `histogram` or `spline`. */
   readonly bins: number
   /**
    * What a coupling's shifts are measured in: `one`, the data's own unit, or each dimension's `deviation`. The functions are the same, but an
@@ -39,12 +39,17 @@ export type FlowConfig = {
 
 /**
  * `equalize`: bins of equal mass over all training data become bins of equal width on [0, 1]; `logit`: x -> logit(alpha + (1 - 2 alpha) x) on
- * [0, 1]; `standardize`: per-dimension mean 0 and deviation 1 of the training data.
+ * [0, 1]; `standardize`: per-dimension mean 0 and deviation 1 of the training data; `whiten`: mean 0 and covariance I of the training data, by the
+ * symmetric matrix W = (C + epsilon I)^-1/2 (ZCA), which is exact where epsilon is 0 and leaves directions of little variance short of 1 where not.
  */
 export type Preprocessing =
   | { readonly kind: 'equalize'; readonly bins: number }
   | { readonly kind: 'logit'; readonly alpha: number }
   | { readonly kind: 'standardize' }
+  | { readonly kind: 'whiten'; readonly method: 'zca'; readonly epsilon: number }
+
+/** Bijections of [0, 1] alone. */
+const onUnitRange: readonly Preprocessing['kind'][] = ['equalize', 'logit']
 
 const count = z.int().positive()
 /** As many as an image's pixels have values; their least masses are then 3 % of the whole. */
@@ -58,12 +63,13 @@ const schema = z.strictObject({
       z.strictObject({ kind: z.literal('equalize'), bins: z.int().min(2).max(pixelLevels) }),
       z.strictObject({ kind: z.literal('logit'), alpha: z.number().gt(0).lt(0.5) }),
       z.strictObject({ kind: z.literal('standardize') }),
+      z.strictObject({ kind: z.literal('whiten'), method: z.literal('zca'), epsilon: z.number().nonnegative() }),
     ]),
   ),
   partition: z.union([z.enum(['even-odd', 'halves', 'dyadic']), z.array(z.int().nonnegative()).nonempty()]),
   start: z.enum(['first', 'second']),
   couplings: count,
-  law: z.enum(['additive', 'multiplicative', 'affine', 'histogram']),
+  law: z.enum(['additive', 'multiplicative', 'affine', 'histogram', 'spline']),
   bins: z.int().min(2).max(mostBins),
   shiftUnit: z.enum(['one', 'deviation']),
   hiddenLayers: z.int().nonnegative(),
@@ -106,7 +112,7 @@ export function parseFlowConfig(value: unknown): FlowConfig {
   const misplaced = preprocessing.some(
     ({ kind }, i) => (kind === 'equalize' && i > 0) || (kind === 'logit' && i > 0 && preprocessing[i - 1]!.kind !== 'equalize'),
   )
-  if (misplaced || (!onUnit && preprocessing.some(({ kind }) => kind !== 'standardize'))) {
+  if (misplaced || (!onUnit && preprocessing.some(({ kind }) => onUnitRange.includes(kind)))) {
     throw new InvalidConfigError(
       `flow config: preprocessing: expected equalize, then logit, before all else, of data on [0, 1], got [${preprocessing.map(({ kind }) => kind)}] of data on [${dataRange}]`,
       { usage: true },

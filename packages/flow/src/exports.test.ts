@@ -24,6 +24,8 @@ it('exports these names and no others', () => {
       "networkStarts",
       "nextName",
       "nice",
+      "paperFlow",
+      "paperFlows",
       "paperMnist",
       "parameterCount",
       "parametersOf",
@@ -39,7 +41,9 @@ it('exports these names and no others', () => {
       "scaleInits",
       "slotName",
       "splitHalves",
+      "standardMoments",
       "stateArrays",
+      "storeParameters",
       "trainingGraph",
       "trainingStepGraph",
     ]

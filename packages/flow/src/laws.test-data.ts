@@ -17,6 +17,8 @@ export const small = (changes: Partial<FlowConfig> = {}): FlowConfig => ({
 export function drawnParameters(config: FlowConfig, seed = 1): ParameterValues {
   return Object.fromEntries(
     nice(config).parameters.map(({ name, dims }, i) => {
+      const whitening = drawnWhitening(name.split('/')[1]!, config.dim)
+      if (whitening) return [name, tensor('float32', dims, whitening)]
       const values = tensor('float32', dims)
       fillUniform(streamKey(seed, 'probe', i), values.data)
       const [low, high] = name.endsWith('deviation') || name.endsWith('shift_unit') ? [0.5, 1.5] : [-0.8, 0.8]
@@ -26,6 +28,25 @@ export function drawnParameters(config: FlowConfig, seed = 1): ParameterValues {
       return [name, { ...values, data: name.endsWith('widths') ? drawn.map((value) => Math.abs(value) / sum) : drawn }]
     }),
   )
+}
+
+/**
+ * W = I + c v v' with v = (1, -1, 1, ...) and 1 + c dim = 4: det W = 4, and the inverse is I - c / 4 v v'. In six dimensions c is 1/2, and all of it
+ * but ln 4 is exact in float32.
+ */
+function drawnWhitening(part: string, dim: number): Float32Array | undefined {
+  const c = 3 / dim
+  const plus = (factor: number): Float32Array =>
+    Float32Array.from(
+      { length: dim ** 2 },
+      (_, i) => (i % (dim + 1) === 0 ? 1 : 0) + factor * ((Math.floor(i / dim) + (i % dim)) % 2 === 0 ? 1 : -1),
+    )
+  const parts: Readonly<Record<string, () => Float32Array>> = {
+    matrix: () => plus(c),
+    inverse: () => plus(-c / 4),
+    log_det: () => Float32Array.of(Math.log(4)),
+  }
+  return parts[part]?.()
 }
 
 /** The flow in float64: x -> z, log-determinant and log-likelihood, and z -> x. */

@@ -1,5 +1,5 @@
 import { streamKey, uniform } from '@niceflow/core'
-import { evaluate } from '@niceflow/graph'
+import { buildGraph, evaluate } from '@niceflow/graph'
 import { describe, expect, it } from 'vitest'
 import type { FlowConfig } from './config.ts'
 import { decodingGraph } from './graphs.ts'
@@ -28,7 +28,16 @@ const configs: readonly (readonly [string, FlowConfig])[] = [
     'logit and standardised',
     small({ law: 'affine', prior: 'gaussian', preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }] }),
   ],
+  ['whitened, data on [-1, 1]', small({ dataRange: [-1, 1], preprocessing: [{ kind: 'whiten', method: 'zca', epsilon: 0 }] })],
+  [
+    'logit, standardised and whitened',
+    small({
+      law: 'affine',
+      preprocessing: [{ kind: 'logit', alpha: 0.05 }, { kind: 'standardize' }, { kind: 'whiten', method: 'zca', epsilon: 0.1 }],
+    }),
+  ],
   ['histograms', small({ law: 'histogram', bins: 3 })],
+  ['splines', small({ law: 'spline', bins: 4, prior: 'gaussian' })],
   [
     'histograms of equalised data, dyadic partitions',
     small({
@@ -63,6 +72,20 @@ describe.each(configs)('NICE, %s', (_, config) => {
   it('has the log-determinant of its numerical Jacobian', () => {
     const numerical = Math.log(Math.abs(determinant(jacobian((at) => flow.forward(at).z, x))))
     expect(Math.abs(flow.forward(x).logDet - numerical)).toBeLessThan(differences)
+  })
+
+  it('says what each constant step adds to the log-determinant', () => {
+    const values = drawnParameters(config)
+    for (const step of nice(config).preprocessing) {
+      if (!step.constantLogDet) continue
+      const g = buildGraph('step')
+      const constants = new Map(step.parameters.map(({ name }) => [name, g.constant(name, values[name]!)]))
+      const { y, logDet } = step.forward(g, g.input('x', 'float32', ['batch', config.dim]), (name) => constants.get(name)!)
+      g.output('y', y)
+      g.output('log_det', logDet)
+      const found = evaluate(g.build(), { x: { dims: [1, config.dim], data: x } }).log_det!.data[0]!
+      expect(Math.abs(found - step.constantLogDet(values))).toBeLessThan(exact)
+    }
   })
 
   it('scores as the prior of z and the log-determinant say (equation 1)', () => {

@@ -1,7 +1,7 @@
 import type { Builder, Value } from '@niceflow/graph'
 import type { FlowConfig, Preprocessing } from './config.ts'
 import { distribution, equalMassWidths, logDensity, quantile } from './histogram.ts'
-import type { Parameter, Weights } from './parameters.ts'
+import type { Parameter, ParameterValues, Weights } from './parameters.ts'
 import { sumOverDims } from './sum.ts'
 
 /** A bijection of the data before the couplings, on x [batch, dim]. */
@@ -11,6 +11,8 @@ export type Bijection = {
   /** `logDet` is [batch], or a scalar where it is the same for every example; nats. */
   readonly forward: (g: Builder, x: Value, weights: Weights) => { readonly y: Value; readonly logDet: Value }
   readonly inverse: (g: Builder, y: Value, weights: Weights) => Value
+  /** log|det| in nats, from its parameters, where it is the same for every example. */
+  readonly constantLogDet?: (values: ParameterValues) => number
 }
 
 /**
@@ -67,6 +69,38 @@ function standardize(name: string, dim: number, after: number): Bijection {
       logDet: g.Neg(g.ReduceSum(g.Log(weights(names.deviation)), [0], { keepdims: 0 })),
     }),
     inverse: (g, y, weights) => g.Add(g.Mul(y, weights(names.deviation)), weights(names.mean)),
+    constantLogDet: (values) => values[names.deviation]!.data.reduce((sum, deviation) => sum - Math.log(deviation), 0),
+  }
+}
+
+/**
+ * y = (x - mean) W, rows by the symmetric W = (C + epsilon I)^-1/2 of the training data's covariance C; log|det| = ln det W. The inverse of W is
+ * kept beside it: a decoder never solves.
+ * @see Bell and Sejnowski 1997 (zero-phase whitening); Coates and Ng 2012, section 3.1 (epsilon)
+ */
+function whiten(name: string, dim: number, after: number, epsilon: number): Bijection {
+  const names = { mean: `${name}/mean`, matrix: `${name}/matrix`, inverse: `${name}/inverse`, logDet: `${name}/log_det` }
+  const constant = (key: keyof typeof names, dims: readonly number[]): Parameter => ({
+    name: names[key],
+    dims,
+    initial: {
+      after,
+      from: async ({ whitening }) => {
+        const value = (await whitening(epsilon))[key]
+        return typeof value === 'number' ? Float32Array.of(value) : value
+      },
+    },
+    trainable: false,
+  })
+  return {
+    name,
+    parameters: [constant('mean', [dim]), constant('matrix', [dim, dim]), constant('inverse', [dim, dim]), constant('logDet', [])],
+    forward: (g, x, weights) => ({
+      y: g.MatMul(g.Sub(x, weights(names.mean)), weights(names.matrix)),
+      logDet: weights(names.logDet),
+    }),
+    inverse: (g, y, weights) => g.Add(g.MatMul(y, weights(names.inverse)), weights(names.mean)),
+    constantLogDet: (values) => values[names.logDet]!.data[0]!,
   }
 }
 
@@ -79,6 +113,8 @@ function bijection(step: Preprocessing, index: number, dim: number): Bijection {
       return logit(name, dim, step.alpha)
     case 'standardize':
       return standardize(name, dim, index)
+    case 'whiten':
+      return whiten(name, dim, index, step.epsilon)
   }
 }
 

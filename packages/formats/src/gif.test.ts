@@ -28,5 +28,5 @@ test('equal frames give equal bytes', async () => {
 test('no frames, and frames that do not go together, are refused', async () => {
   await expect(writeGif([])).rejects.toThrow('frames of a GIF: expected one or more, got none')
   const wide: Image = { width: 32, height: 8, channels: 1, data: frames[0]!.data }
-  await expect(writeGif([frames[0]!, wide])).rejects.toThrow('frame of a GIF: expected 16 x 16, grey, got 32 x 8 of 1 channels')
+  await expect(writeGif([frames[0]!, wide])).rejects.toThrow('frame of a GIF: expected 16 x 16 of 1 channels, got 32 x 8 of 1 channels')
 })

@@ -92,3 +92,17 @@ test('the sizes of examples are those of their images; floats are the pixels in 
   expect(row[0]).toBe(losslessBits(images[0]!, [1, 784]))
   expect(codeSizes(floats, { ...model, pixels: false })).toBeNull()
 })
+
+test('a colour image is coded plane by plane, and green takes from red and blue what they share', () => {
+  const model: ModelFacts = { dim: 2352, prior: 'logistic', dataRange: [0, 1], pixels: true, imageShape: [28, 28, 3] }
+  const sizeOfColours = (colour: (grey: number, channel: number) => number, grey: Uint8Array): number => {
+    const pixels = Uint8Array.from({ length: 2352 }, (_, at) => colour(grey[Math.floor(at / 3)]!, at % 3))
+    return codeSizes(tensor('uint8', [1, 2352], pixels), model)![0]!
+  }
+  const noise = image((_x, _y, u) => 256 * u)
+  const bits = (plane: Uint8Array): number => losslessBits(plane, [28, 28])
+  const [plain, flat, even] = [bits(noise), bits(new Uint8Array(784)), bits(new Uint8Array(784).fill(40))]
+  expect(sizeOfColours((grey) => grey, noise)).toBe(plain + 2 * flat)
+  expect(sizeOfColours((grey, channel) => grey + (channel === 1 ? 0 : 40), noise)).toBe(plain + 2 * even)
+  expect(sizeOfColours((grey, channel) => (channel === 0 ? grey : 0), noise)).toBe(plain + 2 * flat)
+})

@@ -1,4 +1,4 @@
-import { type ModelFacts, quantizePixels, type Tensor } from '@niceflow/core'
+import { type ImageShape, type ModelFacts, planeOf, quantizePixels, type Tensor } from '@niceflow/core'
 
 /**
  * The lossless coder of JPEG-LS (ITU-T T.87, of LOCO-I: Weinberger, Seroussi and Sapiro 2000), as far as it counts bits: it learns the
@@ -111,7 +111,16 @@ export function codeSizes(
   if (!pixels) return null
   const levels = x.dtype === 'uint8' ? x.data : quantizePixels(x.data, dataRange, dequantization)
   const shape = imageShape ?? ([1, dim] as const)
-  return Float64Array.from({ length: levels.length / dim }, (_, i) => losslessBits(levels.subarray(i * dim, (i + 1) * dim), shape))
+  return Float64Array.from({ length: levels.length / dim }, (_, i) => imageBits(levels.subarray(i * dim, (i + 1) * dim), shape))
+}
+
+/** Colours are coded plane by plane, red and blue as what green leaves of them (modulo 256): in most images the three go together. */
+function imageBits(image: Uint8Array, shape: ImageShape): number {
+  const [rows, columns] = shape
+  if (shape.length === 2) return losslessBits(image, shape)
+  const [red, green, blue] = [0, 1, 2].map((channel) => planeOf(image, 3, channel)) as [Uint8Array, Uint8Array, Uint8Array]
+  const planes = [green, ...[red, blue].map((plane) => plane.map((level, at) => level - green[at]!))]
+  return planes.reduce((bits, plane) => bits + losslessBits(plane, [rows, columns]), 0)
 }
 
 /** The bits of a sample by the median of its neighbours and what its context has learnt (T.87, A.4 to A.6). */

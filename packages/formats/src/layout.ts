@@ -1,4 +1,4 @@
-import { arrayTypes, type DataArrays, type DataType, sizeOf, type Tensor, tensor } from '@niceflow/core'
+import { arrayTypes, type DataType, sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { elements, InvalidFileError } from './bytes.ts'
 
 /** How an array lies in a file, as its header says. */
@@ -19,7 +19,17 @@ export type ArrayLayout = {
  */
 export function layoutTensor({ dtype, bigEndian, fortran }: ArrayLayout, dims: readonly number[], bytes: Uint8Array): Tensor {
   const data = elements(dtype, bytes, bigEndian)
-  return tensor(dtype, dims, fortran ? rowMajor(dtype, dims, data) : data)
+  if (!fortran) return tensor(dtype, dims, data)
+  // An array in Fortran order is one in C order of the reversed axes.
+  const axes = dims.map((_, axis) => axis).reverse()
+  return transpose(
+    tensor(
+      dtype,
+      axes.map((axis) => dims[axis]!),
+      data,
+    ),
+    axes,
+  )
 }
 
 /** @throws InvalidFileError for a file of another length than its header says */
@@ -33,20 +43,25 @@ export function assertLength(format: string, { dtype, dims, offset }: ArrayLayou
   })
 }
 
-/** Elements in Fortran order (first axis fastest), laid out row-major (last axis fastest). */
-function rowMajor<D extends DataType>(dtype: D, dims: readonly number[], data: DataArrays[D]): DataArrays[D] {
-  const out = new arrayTypes[dtype](data.length)
-  const strides = dims.map((_, axis) => sizeOf(dims.slice(0, axis)))
-  const index = dims.map(() => 0)
-  for (let at = 0, from = 0; at < out.length; at++) {
-    out[at] = data[from]!
-    for (let axis = dims.length - 1; axis >= 0; axis--) {
+/**
+ * A tensor with its axes in another order.
+ * @param axes a permutation: axis i of what comes out is axis `axes[i]` of what goes in
+ */
+export function transpose<D extends DataType>({ dtype, dims, data }: Tensor<D>, axes: readonly number[]): Tensor<D> {
+  const shape = axes.map((axis) => dims[axis]!)
+  const strides = axes.map((axis) => sizeOf(dims.slice(axis + 1)))
+  const [length, stride] = [shape.at(-1) ?? 1, strides.at(-1) ?? 1]
+  const out = new arrayTypes[dtype as D](data.length)
+  const index = shape.map(() => 0)
+  for (let at = 0, from = 0; at < out.length; ) {
+    for (let i = 0; i < length; i++) out[at++] = data[from + i * stride]!
+    for (let axis = shape.length - 2; axis >= 0; axis--) {
       from += strides[axis]!
       index[axis]!++
-      if (index[axis]! < dims[axis]!) break
-      from -= strides[axis]! * dims[axis]!
+      if (index[axis]! < shape[axis]!) break
+      from -= strides[axis]! * shape[axis]!
       index[axis] = 0
     }
   }
-  return out
+  return tensor(dtype as D, shape, out)
 }

@@ -1,7 +1,7 @@
 import { crc32, deflateSync } from 'node:zlib'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Image, readPng, toGrey, writePng } from './png.ts'
+import { type Image, readPng, toChannels, toGrey, toRgb, writePng } from './png.ts'
 
 fc.configureGlobal({ seed: 1 })
 
@@ -177,5 +177,20 @@ describe('toGrey', () => {
   it('refuses an image that is not opaque', () => {
     const message = 'alpha of pixel 1: expected 255 (opaque), got 254'
     expect(() => toGrey({ width: 2, height: 1, channels: 2, data: Uint8Array.of(1, 255, 1, 254) })).toThrow(invalid(message))
+  })
+})
+
+describe('toRgb', () => {
+  it('keeps colours, makes greys equal in all three, and drops what is opaque', () => {
+    const rgba = Uint8Array.of(1, 2, 3, 255, 4, 5, 6, 255)
+    expect([...toRgb({ width: 2, height: 1, channels: 4, data: rgba }).data]).toEqual([1, 2, 3, 4, 5, 6])
+    expect([...toRgb({ width: 2, height: 1, channels: 1, data: Uint8Array.of(7, 8) }).data]).toEqual([7, 7, 7, 8, 8, 8])
+    expect([...toRgb({ width: 1, height: 1, channels: 2, data: Uint8Array.of(7, 255) }).data]).toEqual([7, 7, 7])
+    expect(() => toRgb({ width: 1, height: 1, channels: 4, data: Uint8Array.of(1, 2, 3, 0) })).toThrow('alpha of pixel 0')
+  })
+
+  it('and back is the grey that it was', () => {
+    const grey: Image = { width: 256, height: 1, channels: 1, data: Uint8Array.from({ length: 256 }, (_, level) => level) }
+    expect(toChannels(toChannels(grey, 3), 1)).toEqual(grey)
   })
 })

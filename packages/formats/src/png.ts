@@ -60,18 +60,39 @@ export function writePng({ width, height, channels, data }: Image): Uint8Array {
  * An image as grey levels, RGB by the luma of ITU-R BT.601 (0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point: what Pillow's "L" gives).
  * @throws InvalidValueError for an image that is not opaque: what lies behind it is not ours to choose
  */
-export function toGrey({ width, height, channels, data }: Image): Image {
+export function toGrey(image: Image): Image {
+  assertOpaque(image)
+  const { width, height, channels, data } = image
   const grey = new Uint8Array(width * height)
-  const colours = channels < 3 ? 1 : 3
   for (let pixel = 0; pixel < grey.length; pixel++) {
     const at = pixel * channels
-    if (colours < channels && data[at + colours] !== 255) {
-      const remedy = 'flatten the image on a background first'
-      throw new InvalidValueError({ what: `alpha of pixel ${pixel}`, expected: '255 (opaque)', got: data[at + colours], remedy })
-    }
-    grey[pixel] = colours === 1 ? data[at]! : (19595 * data[at]! + 38470 * data[at + 1]! + 7471 * data[at + 2]! + 32768) >> 16
+    grey[pixel] = channels < 3 ? data[at]! : (19595 * data[at]! + 38470 * data[at + 1]! + 7471 * data[at + 2]! + 32768) >> 16
   }
   return { width, height, channels: 1, data: grey }
+}
+
+/** An image in red, green and blue, equal where it is grey. @throws as `toGrey` */
+export function toRgb(image: Image): Image {
+  assertOpaque(image)
+  const { width, height, channels, data } = image
+  const rgb = new Uint8Array(3 * width * height)
+  for (let at = 0; at < rgb.length; at++) rgb[at] = data[Math.floor(at / 3) * channels + (channels < 3 ? 0 : at % 3)]!
+  return { width, height, channels: 3, data: rgb }
+}
+
+/** An image of as many channels as a model's images have. @throws as `toGrey` */
+export function toChannels(image: Image, channels: 1 | 3): Image {
+  return channels === 3 ? toRgb(image) : toGrey(image)
+}
+
+function assertOpaque({ width, height, channels, data }: Image): void {
+  if (channels % 2 === 1) return
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    const alpha = data[pixel * channels + channels - 1]
+    if (alpha === 255) continue
+    const remedy = 'flatten the image on a background first'
+    throw new InvalidValueError({ what: `alpha of pixel ${pixel}`, expected: '255 (opaque)', got: alpha, remedy })
+  }
 }
 
 function decoded(bytes: Uint8Array, source: string): DecodedPng {

@@ -23,6 +23,13 @@ test('a pixel becomes a square of the side of the scale', () => {
   expect([...grid.data]).toEqual([10, 10, 20, 20, 10, 10, 20, 20])
 })
 
+test('colour images stay in colour, among lines of grey', () => {
+  const grid = imageGrid(Uint8Array.of(1, 2, 3, 4, 5, 6), { shape: [1, 2, 3], gap: 1, scale: 1 })
+  expect([grid.width, grid.height, grid.channels]).toEqual([4, 3, 3])
+  expect([...grid.data.subarray(12, 24)]).toEqual([gap, gap, gap, 1, 2, 3, 4, 5, 6, gap, gap, gap])
+  expect(() => imageGrid(new Uint8Array(4), { shape: [1, 1, 3] })).toThrow('expected a positive multiple of 1 x 1 x 3, got 4')
+})
+
 test('floats are cut into 256 cells of the range; those outside are clamped and NaN is black', () => {
   const of = (values: number[], range?: readonly [number, number]): number[] => [
     ...imageGrid(Float32Array.from(values), { shape: [1, values.length], gap: 0, scale: 1, ...(range && { range }) }).data,

@@ -24,7 +24,8 @@ const run: RunReport = {
   seconds: 171,
   samples: writePng({ width: 1, height: 1, channels: 1, data: Uint8Array.of(7) }),
   configuration: [{ label: 'seed', value: 42 }],
-  references: [{ label: 'NICE paper (1980.50)', nats: 1980.5 }],
+  references: [{ label: 'NICE paper (1980.50)', model: 'NICE, paper', nats: 1980.5, note: '' }],
+  departures: 'This is not the model of the paper.',
   bundle: 'models/digits',
   files: [{ label: 'checkpoints', value: 'runs/digits' }],
   commands: ['niceflow train --seed 42'],
@@ -47,9 +48,10 @@ test('a report goes from what came out to how to use it', () => {
     '5.415',
     '3 epochs',
     'in 2.9 min',
+    'Beside published results',
     '<svg',
     'NICE paper (1980.50)',
-    '<table>',
+    'Epochs',
     'Configuration',
     'loadFlow(&#39;models/digits&#39;)',
     'niceflow score models/digits',
@@ -65,6 +67,15 @@ test('every figure says what it was measured on', () => {
   const text = read({})
   expect(text).toContain('1405.13 ± 1.73 nats mean and its standard error over 10,000 images; density on [0, 1]⁷⁸⁴')
   expect(text).toContain('3 epochs in 2.9 min best on validation at epoch 2; 2010 images/s')
+})
+
+test('published results stand beside it, on its range and in bits, and where it departs from them is said', () => {
+  const text = read({ references: [...run.references, { label: 'mixture', model: 'mixture', nats: 1000, note: 'a lower bound' }] })
+  expect(text).toContain('test examples, nats, density on [0, 1]⁷⁸⁴. This is not the model of the paper.')
+  // (ln 256 - LL / 784) / ln 2, by hand.
+  expect(text).toContain('NICE on digits 1405.13 5.414 test, 10,000 images NICE, paper 1980.50 4.356 mixture 1000.00 6.160 a lower bound')
+  expect(read({ evaluation: null })).toContain('NICE on digits – – not measured on test data yet')
+  expect(read({ references: [] })).not.toContain('Beside published results')
 })
 
 test('the table has a row an epoch, the best one marked; what was not measured is a dash', () => {
@@ -87,7 +98,7 @@ test('without a test figure the best on validation stands in and says so', () =>
 
 test('examples that are no pictures have no bits a pixel', () => {
   const text = read({ model: { dim: 2, prior: 'gaussian', dataRange: [-1, 1], pixels: false, imageShape: null } })
-  expect(text).toContain('density on [−1, 1]²')
+  expect(text).toContain('density in the data&#39;s own units')
   expect(text).toContain('examples/s')
   expect(text).not.toContain('Bits per dimension')
 })
@@ -102,4 +113,14 @@ test('a path with spaces and quotes is quoted in code and in commands', () => {
   const html = runReport({ ...run, bundle: "my models/it's" })
   expect(html).toContain(`loadFlow(&#39;my models/it\\&#39;s&#39;)`)
   expect(html).toContain(`npx niceflow verify &#39;my models/it&#39;\\&#39;&#39;s&#39;`)
+})
+
+test('a table shows its columns in the place of a picture of samples', () => {
+  const text = runReport({
+    ...run,
+    model: { ...run.model, pixels: false, imageShape: null },
+    samples: '<svg role="img"><title>columns</title></svg>',
+  })
+  expect(text).toContain('<title>columns</title>')
+  expect(text).not.toContain('<img')
 })

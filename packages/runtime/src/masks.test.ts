@@ -40,6 +40,13 @@ test('random masks hide their share, each example its own, by seed and index alo
   }
 })
 
+test('a pixel of a colour image is hidden with all its channels, the same pixels as in a grey one', () => {
+  for (const name of ['left', 'random-75']) {
+    const [grey, colour] = [makeMasks(name, [4, 6], 2, { seed: 5 }), makeMasks(name, [4, 6, 3], 2, { seed: 5 })]
+    expect([...colour]).toEqual([...grey].flatMap((observed) => [observed, observed, observed]))
+  }
+})
+
 test('a rectangle hides its pixels and no others', () => {
   const mask = makeMasks('rect:2,3,4,5', shape, 2)
   expect(hidden(mask)).toBe(2 * 4 * 5)

@@ -1,8 +1,5 @@
-import { fillUniform, InvalidValueError, streamKey } from '@niceflow/core'
+import { channelsOf, fillUniform, type ImageShape, InvalidValueError, streamKey } from '@niceflow/core'
 import { assertInteger } from './check.ts'
-
-/** Rows and columns of an image. */
-export type ImageShape = readonly [rows: number, columns: number]
 
 /** Whether a mask hides a pixel, of a draw u on (0, 1) that is the pixel's own. */
 type Hides = (row: number, column: number, u: number) => boolean
@@ -50,7 +47,7 @@ export type MaskOptions = {
  * hides a rectangle of pixels, rows and columns counted from 0.
  * @param shape of the images; vectors are images of one row
  * @param count how many examples there are
- * @returns [count, rows * columns], row-major: 1 for a pixel that is observed, 0 for one that is hidden
+ * @returns [count, the numbers of an image], row-major: 1 for a pixel that is observed, 0 for one that is hidden, with all its channels
  * @throws InvalidValueError for another name, or a rectangle that is not within the image
  * @see Dinh et al. 2014, section 5.2
  */
@@ -59,13 +56,15 @@ export function makeMasks(name: string, shape: ImageShape, count: number, { seed
   assertInteger('firstIndex', firstIndex, 0)
   const hides = parseMask(name, shape)
   const [rows, columns] = shape
-  const masks = new Float32Array(count * rows * columns)
+  const channels = channelsOf(shape)
   const draws = new Float32Array(rows * columns)
+  const masks = new Float32Array(count * draws.length * channels)
   for (let example = 0; example < count; example++) {
     fillUniform(streamKey(seed, 'mask', firstIndex + example), draws)
-    for (let d = 0; d < draws.length; d++) {
-      const hidden = hides(Math.floor(d / columns), d % columns, draws[d]!)
-      masks[example * draws.length + d] = hidden ? 0 : 1
+    for (let pixel = 0; pixel < draws.length; pixel++) {
+      if (hides(Math.floor(pixel / columns), pixel % columns, draws[pixel]!)) continue
+      const at = (example * draws.length + pixel) * channels
+      masks.fill(1, at, at + channels)
     }
   }
   return masks

@@ -1,6 +1,6 @@
-import { batches, pixelLevels, tensor } from '@niceflow/core'
+import { batches, tensor } from '@niceflow/core'
 import { onnxRuntimeEngine, optimizerOf, type PresetName, presets, type Recipe, startFrom, type TrainingData } from '@niceflow/engine'
-import { type Flow, initialize, nice, type ParameterValues, trainingGraph } from '@niceflow/flow'
+import { type Flow, initialize, nice, type ParameterValues, standardMoments, trainingGraph } from '@niceflow/flow'
 import { type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import type { BenchmarkOptions, Figure } from './benchmark.ts'
@@ -113,12 +113,7 @@ export function mostInHalves(values: readonly number[]): readonly [first: number
 /** A flow with parameters as they start, of data that are standardised already: speed does not depend on them. */
 export async function untrained({ flow: config }: Recipe): Promise<{ readonly flow: Flow; readonly parameters: ParameterValues }> {
   const flow = nice(config)
-  const plain = {
-    mean: new Float64Array(config.dim),
-    deviation: new Float64Array(config.dim).fill(1),
-    cells: new Float64Array(pixelLevels).fill(1 / pixelLevels),
-  }
-  return { flow, parameters: await initialize(flow.parameters, 0, async () => plain) }
+  return { flow, parameters: await initialize(flow.parameters, 0, async () => standardMoments(config.dim)) }
 }
 
 /** Batches of as many whole steps as a run takes, epoch after epoch: [steps, batch, dim]. */

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvalidValueError, type Manifest, type ModelFacts, type Provenance, parseManifest, type StorageType } from '@niceflow/core'
 import { modelFacts } from '@niceflow/engine'
-import { type FlowConfig, nice } from '@niceflow/flow'
-import { type StoredWeights, storedWeights, storeWeights } from '@niceflow/graph'
+import { type FlowConfig, nice, type ParameterValues, storeParameters } from '@niceflow/flow'
+import { type StoredWeights, storedWeights } from '@niceflow/graph'
 import { readBundle } from '@niceflow/runtime-node'
 import { recipeOf } from './config.ts'
 import { exists } from './files.ts'
@@ -42,6 +42,7 @@ export async function sourceOfRun({ state, parameters }: Run): Promise<BundleSou
       seed: recipe.training.seed,
       dataset: data.name,
       datasetSha256: data.sha256,
+      ...(data.preparation && { preparation: data.preparation }),
       trainingExamples: data.count - recipe.training.validation,
       epochs: best.epoch,
       steps: state.epoch === 0 ? 0 : (state.step / state.epoch) * best.epoch,
@@ -52,7 +53,7 @@ export async function sourceOfRun({ state, parameters }: Run): Promise<BundleSou
     },
     dtypes: ['fp32'],
     exact: true,
-    stored: async (dtype) => storeWeights(parameters, dtype),
+    stored: async (dtype) => storeParameters(nice(recipe.flow).parameters, parameters, dtype),
     figures: () => ({ evaluation: null, calibration: null }),
   }
 }
@@ -67,11 +68,13 @@ async function sourceOfBundle(folder: string): Promise<BundleSource> {
   const manifest = parseManifest(await readFile(path, 'utf8'), path)
   const { flow } = recipeOf(manifest)
   const dtypes = [...new Set([manifest.dtype, ...(Object.keys(manifest.variants) as StorageType[])])]
-  const names = nice(flow).parameters.map(({ name }) => name)
+  const { parameters } = nice(flow)
+  const names = parameters.map(({ name }) => name)
   const read = async (dtype: StorageType): Promise<StoredWeights> => {
     const { paths } = await readBundle(folder, { dtype })
-    // The encoder has all weights.
-    return storedWeights((await readGraph(paths.encoder, paths.weights)).initializers, names)
+    // The encoder has all weights but what only a decoder needs, the inverse of a matrix.
+    const [encoder, decoder] = [await readGraph(paths.encoder, paths.weights), await readGraph(paths.decoder, paths.weights)]
+    return storedWeights({ ...decoder.initializers, ...encoder.initializers }, names)
   }
   return {
     flow,
@@ -91,7 +94,7 @@ async function sourceOfBundle(folder: string): Promise<BundleSource> {
         })
       }
       const exact = await read('fp32')
-      return storeWeights(exact as Parameters<typeof storeWeights>[0], dtype)
+      return storeParameters(parameters, exact as ParameterValues, dtype)
     },
     figures: ([first, ...rest]) => {
       const { evaluation, calibration, storageCost } = manifest

@@ -181,7 +181,7 @@ test.each<[Readonly<Record<string, unknown>>, string]>([
   [{ history: undefined }, 'history: Invalid input: expected array, received undefined'],
   [{ history: [{ epoch: 1 }] }, 'history.0.training: Invalid input: expected number, received undefined'],
   [{ best: { epoch: 1 } }, 'best.validation: Invalid input: expected number, received undefined'],
-  [{ data: { ...data, imageShape: [28] } }, 'data.imageShape: Too small: expected array to have >=2 items'],
+  [{ data: { ...data, imageShape: [28] } }, 'data.imageShape: expected [rows, columns], [rows, columns, 3] or null'],
   [{ recipe: {} }, 'recipe.flow: Invalid input: expected object, received undefined'],
   [{ recipe: { ...recipe, flow: { ...recipe.flow, law: 'cubic' } } }, 'flow config: law: Invalid option: expected one of "additive"'],
   [{ recipe: { ...recipe, training: { ...recipe.training, batchSize: 0 } } }, 'training config: batchSize: Too small'],

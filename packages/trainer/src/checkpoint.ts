@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto'
 import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Imported, NiceflowError, type Tensor } from '@niceflow/core'
+import { type Imported, imageShapeSchema, NiceflowError, type Tensor } from '@niceflow/core'
 import { type DataFacts, type PartialRecipe, presets, type Recipe, resolveRecipe } from '@niceflow/engine'
 import type { ParameterValues } from '@niceflow/flow'
-import { InvalidFileError, readSafetensors, type Safetensors, writeSafetensors } from '@niceflow/formats'
+import { InvalidFileError, type Safetensors } from '@niceflow/formats'
 import * as z from 'zod'
 import { exists, syncFolder, writeAtomic, writeError } from './files.ts'
+import { sealed, unsealed } from './sealed.ts'
 
 /** One epoch of a run. Log-likelihoods in nats on the data range, means over examples. */
 export type EpochRecord = {
@@ -71,15 +71,7 @@ export class DamagedCheckpointError extends CheckpointError {
 }
 
 export async function writeCheckpoint(path: string, { state, arrays }: Checkpoint): Promise<void> {
-  const metadata = { niceflow: JSON.stringify(state) }
-  await writeAtomic(path, writeSafetensors(arrays, { ...metadata, sha256: digest(arrays, metadata) }))
-}
-
-/** SHA-256 of the file that these make: of a checkpoint but for this very digest. */
-function digest(arrays: Readonly<Record<string, Tensor>>, metadata: Readonly<Record<string, string>>): string {
-  const hash = createHash('sha256')
-  for (const chunk of writeSafetensors(arrays, metadata)) hash.update(chunk)
-  return hash.digest('hex')
+  await writeAtomic(path, sealed(arrays, { niceflow: JSON.stringify(state) }))
 }
 
 /** Writes `last`; the one before it stays as `previous`, so that at every moment there is one to go on from. */
@@ -122,11 +114,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
 /** The contents of a checkpoint whose digest matches; one without a digest, from before there were any, is taken at its word. */
 function intact(bytes: Uint8Array, path: string): Safetensors {
   try {
-    const { tensors, metadata } = readSafetensors(bytes, path)
-    const { sha256, ...covered } = metadata
-    const got = digest(tensors, covered)
-    if (sha256 !== undefined && sha256 !== got) throw damagedFile(`${path}: SHA-256: expected ${sha256}, got ${got}`)
-    return { tensors, metadata: covered }
+    return unsealed(bytes, path)
   } catch (error) {
     throw error instanceof InvalidFileError ? damagedFile(error.message, error) : error
   }
@@ -146,7 +134,16 @@ const stateSchema: z.ZodType<Omit<RunState, 'recipe'>> = z.strictObject({
   data: z.strictObject({
     name: z.string(),
     sha256: z.string(),
-    imageShape: z.tuple([count, count]).nullable(),
+    imageShape: imageShapeSchema,
+    columns: z.array(z.string()).optional(),
+    preparation: z
+      .strictObject({
+        resize: z.tuple([count, count]).optional(),
+        grey: z.boolean().optional(),
+        columns: z.array(z.string()).optional(),
+        testFraction: z.number().optional(),
+      })
+      .optional(),
     count,
     pixels: z.boolean(),
   }),

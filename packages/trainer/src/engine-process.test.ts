@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { rows, type Tensor, tensor } from '@niceflow/core'
 import { type Engine, presets, resolveRecipe, startFrom } from '@niceflow/engine'
-import { initialize, nice } from '@niceflow/flow'
+import { initialize, nice, standardMoments } from '@niceflow/flow'
 import { DeviceUnavailableError } from '@niceflow/runtime'
 import { afterAll, describe, expect, it } from 'vitest'
 import { EngineError, type EngineSpec, modelOf } from './engine-calls.ts'
@@ -12,12 +12,7 @@ import { tinyRecipe, toyRows } from './tiny.fixture.ts'
 const dim = 4
 const recipe = resolveRecipe(presets.paper, tinyRecipe, dim)
 const flow = nice(recipe.flow)
-const moments = {
-  mean: new Float64Array(dim).fill(0.5),
-  deviation: new Float64Array(dim).fill(0.3),
-  cells: new Float64Array(256).fill(1 / 256),
-}
-const values = await initialize(flow.parameters, 1, async () => moments)
+const values = await initialize(flow.parameters, 1, async () => standardMoments(dim))
 const { arrays, constants } = startFrom(flow, modelOf({ recipe, constants: {} }).optimizer, values)
 const spec: EngineSpec = { engine: 'onnxruntime', device: 'cpu', threads: 1, recipe, constants }
 const data = toyRows(75, dim)

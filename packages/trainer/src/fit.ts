@@ -10,6 +10,7 @@ import {
   type TrainingData,
   type TrainingState,
   trainEpoch,
+  type WhiteningProgress,
 } from '@niceflow/engine'
 import { type Flow, type Optimizer, type ParameterValues, parametersOf } from '@niceflow/flow'
 import type { Device } from '@niceflow/runtime'
@@ -25,7 +26,9 @@ import {
 import { diverged, stopped } from './ended.ts'
 import { remove } from './files.ts'
 import { type EpochTiming, readHistory, writeHistory } from './history.ts'
+import type { TrainingMemoryEstimate } from './memory.ts'
 import type { Run } from './run.ts'
+import type { WhiteningReport } from './whitening-cache.ts'
 
 /** What a run tells while it goes on: at its start, after each run of the graph, and after each epoch. Epochs count from 1. */
 export type TrainProgress =
@@ -41,6 +44,11 @@ export type TrainProgress =
       readonly heldOut: number
       readonly epoch: number
     }
+  /** Before all else: what the model takes of this machine. */
+  | ({ readonly kind: 'memory' } & TrainingMemoryEstimate)
+  /** While a whitening is measured, before the start; and what it came to. */
+  | ({ readonly kind: 'whitening' } & WhiteningProgress)
+  | ({ readonly kind: 'whitened' } & WhiteningReport)
   /** What is not as it should be, and does not keep the run from going on. */
   | { readonly kind: 'warning'; readonly message: string }
   | {

@@ -1,20 +1,25 @@
 export {
   type DataFacts,
   DivergedError,
+  dataFacts,
   defaultPreset,
   optimizerOf,
   type PartialRecipe,
   type PresetName,
+  presetFor,
   presets,
   type Recipe,
   resolveRecipe,
   type Schedule,
   startFrom,
+  suitedTo,
   type TrainingConfig,
   type TrainingData,
+  tablePreset,
 } from '@niceflow/engine'
 export * from './benchmark.ts'
 export type { InpaintingFigure } from './benchmark-inpainting.ts'
+export type { WhiteningFigure } from './benchmark-whitening.ts'
 export * from './bundle.ts'
 export { type BundleSource, type Figures, manifestFile, readSource } from './bundle-source.ts'
 export { CheckpointError, type EpochRecord, type RunState } from './checkpoint.ts'
@@ -39,10 +44,11 @@ export {
 export { LockedError, takeLock } from './lock.ts'
 export { readLogScale } from './log-scale.ts'
 export { makeEngine } from './make-engine.ts'
+export { machineMemory, NotEnoughMemoryError, type TrainingMemoryEstimate, trainingMemory } from './memory.ts'
 export { type EngineReport, probeEngines } from './probe-engines.ts'
 export { type Program, programBeside } from './program.ts'
 export { replaceFolder } from './replace.ts'
-export { type Run, readRun, runSamples, scratchBundle } from './run.ts'
+export { type Run, readRun, runSamples, runTable, scratchBundle } from './run.ts'
 export { assertReplaceableFile, type SingleFileOptions, type SingleGraph, singleGraphs, writeSingleFile } from './single-file.ts'
 export * from './spectrum.ts'
 export { type Start, startRun } from './start.ts'

@@ -4,7 +4,7 @@ import { CheckpointError, checkpointFiles, isCheckpoint, type RunState, resumabl
 import { ensureFolder, probeFile, remove, temporaryOf } from './files.ts'
 import { historyFile } from './history.ts'
 import { anotherRuns, lockFile, lockFolder } from './lock.ts'
-import { type Resumed, resumeRun, runSamples, scratchBundle } from './run.ts'
+import { type Resumed, resumeRun, runSamples, runTable, scratchBundle } from './run.ts'
 
 export type OpenOptions = {
   /** Go on from the folder's last checkpoint, where there is one. */
@@ -80,7 +80,7 @@ function assertFree(
 function earlierRun(files: readonly string[]): string[] {
   const checkpoints = files.filter(isCheckpoint)
   if (checkpoints.length === 0) return []
-  return [...new Set([historyFile, runSamples, ...resumable, ...checkpoints])].filter((name) => files.includes(name))
+  return [...new Set([historyFile, runSamples, runTable, ...resumable, ...checkpoints])].filter((name) => files.includes(name))
 }
 
 /**
@@ -91,5 +91,5 @@ function isLeftover(file: string): boolean {
   const temporary = temporaryOf(file)
   if (!temporary || anotherRuns(temporary.pid)) return false
   const { name } = temporaryOf(temporary.name) ?? temporary
-  return isCheckpoint(name) || [historyFile, lockFile, runSamples, scratchBundle, probeFile].includes(name)
+  return isCheckpoint(name) || [historyFile, lockFile, runSamples, runTable, scratchBundle, probeFile].includes(name)
 }

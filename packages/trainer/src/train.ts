@@ -4,7 +4,7 @@ import {
   defaultPreset,
   type PartialRecipe,
   type PresetName,
-  presets,
+  presetFor,
   type Recipe,
   resolveRecipe,
   type TrainingData,
@@ -12,6 +12,7 @@ import {
 import type { ParameterValues } from '@niceflow/flow'
 import { type EngineName, type EngineOptions, engineOptions } from './engine-calls.ts'
 import { fitFlow, isFinished, type SnapshotOptions, type TrainProgress } from './fit.ts'
+import { assertMemory, trainingMemory } from './memory.ts'
 import { openEngine } from './open-engine.ts'
 import { type OpenedRun, openRun } from './open-run.ts'
 import type { Run } from './run.ts'
@@ -29,6 +30,8 @@ export type TrainOptions = EngineOptions & {
   readonly resume?: boolean
   /** Begin again in a folder that holds a run already. */
   readonly overwrite?: boolean
+  /** Train though the machine has less memory than that seems to take. */
+  readonly force?: boolean
   readonly snapshots?: SnapshotOptions
   /** @default 'auto': see `openEngine` */
   readonly engine?: EngineName | 'auto'
@@ -40,12 +43,15 @@ export type TrainOptions = EngineOptions & {
  * Fits a flow by maximum likelihood.
  * @returns the run with the parameters of the epoch that scored best on the held-out examples
  * @throws InvalidValueError for data that cannot be fitted, InvalidConfigError, CheckpointError, LockedError, WriteError, DivergedError,
- *   StoppedError
+ *   StoppedError, NotEnoughMemoryError
  */
 export async function train(options: TrainOptions): Promise<Run> {
   const data = asTrainingData(options.data)
-  const recipe = resolveRecipe(presets[options.preset ?? defaultPreset], options.config ?? {}, data.examples.dims[1]!)
-  const { out, resume, overwrite, onProgress } = options
+  const recipe = resolveRecipe(presetFor(options.preset ?? defaultPreset, data.name), options.config ?? {}, data.examples.dims[1]!)
+  const { out, resume, overwrite, force, onProgress } = options
+  const memory = trainingMemory(recipe)
+  onProgress?.({ kind: 'memory', ...memory })
+  if (!force) assertMemory(memory)
   const onWarning = (message: string): void => onProgress?.({ kind: 'warning', message })
   dataWarnings(data).forEach(onWarning)
   if (out === undefined) return fit(options, data, recipe)
@@ -65,7 +71,11 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
   }
   const computing = engineOptions(options)
   const initial = begun && inOwnMemory(begun.arrays)
-  const { arrays, constants, ...start } = await startRun(data, recipe, { ...computing, ...(initial ? { initial } : {}) })
+  const { arrays, constants, ...start } = await startRun(data, recipe, {
+    ...computing,
+    ...(initial ? { initial } : {}),
+    onProgress: options.onProgress,
+  })
   const { engine, why } = await openEngine({ engine: options.engine ?? 'auto', ...computing, recipe, constants })
   try {
     return await fitFlow({

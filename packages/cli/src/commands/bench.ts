@@ -1,10 +1,10 @@
-import { describeDatasets, loadDataset } from '@niceflow/data'
-import { type Benchmark, benchmark, benchmarkParts, type Figure } from '@niceflow/trainer'
+import { describeDatasets, loadImages } from '@niceflow/data'
+import { type Benchmark, benchmark, benchmarkParts, type Figure, type WhiteningFigure } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
 import { choicesFlag, dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
 import { note } from '../progress.ts'
 import { type BatchScoring, benchmarkScoring } from '../scoring/benchmark.ts'
-import { megabytes, number, table } from '../text.ts'
+import { megabytes, nats, number, table } from '../text.ts'
 
 const parts = [...benchmarkParts, 'batch'] as const
 
@@ -22,17 +22,19 @@ export const benchCommand: Command = command(
         default: 50_000,
         requiresArg: true,
         coerce: numberFlag('images', 2048),
-        describe: 'How many are scored from files, to compare with the bare session; the test images over and over',
+        describe: 'How many are scored from files, the test images over and over; and how many colour images are whitened',
       })
       .example('$0 bench', "training and inference of the paper's MNIST model, beside this machine's own peak")
       .example('$0 bench --json --repeats 15', 'steadier medians, as one JSON object')
+      .example('$0 bench --only whitening', 'the covariance and the root of 3072 dimensions, as training takes them')
       .example('$0 bench --only batch --images 1000000', 'a million images from files, and the memory that they take'),
   async ({ repeats, dataDir, only = parts, images, ...device }) => {
-    const mnist = await loadDataset('mnist', { dir: dataDir })
+    const mnist = await loadImages('mnist', { dir: dataDir })
     const data = { name: mnist.name, sha256: mnist.sha256, examples: mnist.train, imageShape: mnist.imageShape }
     const onProgress = (what: string): void => note(`measuring ${what}`)
     const chosen = benchmarkParts.filter((part) => only.includes(part))
-    const found = chosen.length > 0 ? await benchmark({ data, parts: chosen, repeats, ...deviceOptions(device), onProgress }) : undefined
+    const found =
+      chosen.length > 0 ? await benchmark({ data, parts: chosen, repeats, images, ...deviceOptions(device), onProgress }) : undefined
     if (found) warnOfIdleFlag(device, found.device)
     const texts = found ? [textOf(found, repeats)] : []
     if (!only.includes('batch')) return { json: { ...found }, text: texts.join('\n') }
@@ -63,7 +65,7 @@ function textOf(
     ...(sampling ? [row('sampling, latents drawn,', sampling.msPerBatch, sampling)] : []),
     ...(decoder ? [row('decoder alone', decoder.msPerBatch, decoder)] : []),
   ]
-  const { batches, memory = [], peakMemoryMiB } = found
+  const { batches, memory = [], peakMemoryMiB, whitening = [] } = found
   return [
     `device ${device}; work counts matrix products only; the peak is MatMul [batch, 1000] x [1000, 1000], measured in turns; medians of ${repeats}`,
     table(rows),
@@ -77,6 +79,7 @@ function textOf(
           `inpainting: ${number(inpainting.msPerStep, 2)} ms a step at batch ${inpainting.batch}, ${number(inpainting.ratio, 2)} of one forward and one input-gradient pass alone (${number(inpainting.msPerPasses, 2)} ms)`,
         ]
       : []),
+    ...whitening.map(whiteningText),
     ...(batches
       ? [`batches and noise: ${number(batches.msPerStep, 2)} ms a step at batch ${batches.batch}, ${percent(batches.ofStep)} of it`]
       : []),
@@ -86,6 +89,11 @@ function textOf(
     ),
     ...(batches ? [`peak memory while training at batch ${batches.batch}: ${number(peakMemoryMiB!)} MiB`] : []),
   ].join('\n')
+}
+
+function whiteningText({ data, examples, dim, epsilon, seconds, covarianceSeconds, residual, logDet }: WhiteningFigure): string {
+  const what = `whitening ${number(dim)} dimensions of ${number(examples)} ${data === 'mnist' ? 'digits' : data} (epsilon ${epsilon})`
+  return `${what}: ${number(seconds, 1)} s, ${number(covarianceSeconds, 1)} s of it their covariance; max |W C W' - I| ${residual.toExponential(1)}, ln|det W| ${nats(logDet)} nats`
 }
 
 function batchText({ device, images, imagesPerSecond, bareImagesPerSecond, ofBareSession, residentMiB }: BatchScoring): string {

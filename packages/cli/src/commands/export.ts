@@ -18,9 +18,8 @@ import {
   writeBundle,
 } from '@niceflow/trainer'
 import {
-  drawSamples,
   heldOutSplit,
-  ownDataset,
+  pictureSamples,
   storageRows,
   storedIn,
   verificationText,
@@ -29,8 +28,9 @@ import {
   withFlow,
 } from '../bundle.ts'
 import { type Answer, type Command, command } from '../command.ts'
+import { ownDataset } from '../dataset.ts'
 import { choicesFlag, type DeviceFlags, dataFlags, deviceFlags } from '../flags.ts'
-import { cardFile, modelCard, samplesFile } from '../model-card.ts'
+import { cardFile, modelCard } from '../model-card.ts'
 import { countProgress, warn } from '../progress.ts'
 import { exportSingleFile } from '../single-file.ts'
 import { exportStateDict } from '../state-dict.ts'
@@ -85,18 +85,19 @@ export const exportCommand: Command = command(
     if (graph !== undefined) return exportSingleFile({ graph, ...flags })
     const { source: folder, out, name = basename(resolve(out)), dtype, overwrite, dataDir, ...device } = flags
     const source = await readSource(folder, warn)
-    const { dataset: trainedOn } = source.provenance
-    const dataset = await ownDataset(trainedOn, dataDir)
+    const dataset = await ownDataset({ ...source, name, config: source.flow }, dataDir)
     const dtypes = dtype ?? source.dtypes
     const { calibration: known } = source.figures(dtypes)
     const measured = known !== null && (known.bySize !== undefined || !source.model.pixels)
-    if (!dataset && !known) warn(`the catalogue has no dataset ${trainedOn}: no calibration, and no cost of stored weights`)
+    if (!dataset && !known) {
+      warn(`no held-out examples of ${source.provenance.dataset} are to be had: no calibration, and no cost of stored weights`)
+    }
     return replaceBundle(out, { overwrite }, async (draft): Promise<Answer> => {
       const written = await writeBundle(source, draft, { name, dtypes })
       const figures = dataset && !measured ? await measure(source, draft, written, dataset, device) : {}
-      const samples = await withFlow(draft, device, (flow) => drawSamples(flow))
+      const samples = await withFlow(draft, device, (flow) => pictureSamples(flow, dataset))
       const card = modelCard({ ...written, ...figures })
-      const manifest = await amendBundle(draft, figures, { [cardFile]: card, ...(samples && { [samplesFile]: samples }) })
+      const manifest = await amendBundle(draft, figures, { [cardFile]: card, [samples.file]: samples.content })
       const variants = await verifyVariants(draft, storedIn(manifest), { ...device, dataset, count: verifiedExamples })
       const { calibration, storageCost: cost, files } = manifest
       return {

@@ -8,7 +8,7 @@ import { assertPaths, assertPictures, writePictures } from '../inpainting-pictur
 import { placeHelp } from '../inputs.ts'
 import { interruptible } from '../interruption.ts'
 import { ascentProgress, note } from '../progress.ts'
-import { nats, number, rangeOf, table } from '../text.ts'
+import { densityOf, nats, number, table } from '../text.ts'
 
 /** Points of the ascent that `--json` tells of. */
 const tracePoints = 20
@@ -68,7 +68,7 @@ export const inpaintCommand: Command = command(
       return {
         json: { ...shape, ...total, masks: byMask, trace: points(found.trace), files, dtype, device: used },
         text: [
-          `${method}, ${done}; log-likelihood in nats on ${rangeOf(model.dataRange)}`,
+          `${method}, ${done}; log-likelihood in nats ${densityOf(model)}`,
           figuresTable(byMask.length > 1 ? [...byMask, all] : byMask),
           ...files,
         ].join('\n'),

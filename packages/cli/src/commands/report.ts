@@ -1,17 +1,17 @@
 import { join, resolve } from 'node:path'
-import { InvalidValueError, type Manifest } from '@niceflow/core'
-import { catalogue } from '@niceflow/data'
+import { isTable, type Manifest } from '@niceflow/core'
+import { nice } from '@niceflow/flow'
 import { type Fact, lineChart, type PublishedResult, type RunReport, runReport } from '@niceflow/report'
-import { ensureFolder, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
-import { drawSamples, storedIn, withFlow } from '../bundle.ts'
+import { ensureFolder, type Run, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
+import { pictureSamples, storedIn, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
+import { ownDataset } from '../dataset.ts'
 import { deviceFlags } from '../flags.ts'
-import { fitAgain, flowInWords, samplesFile } from '../model-card.ts'
+import { fitAgain, flowInWords, fromThePaper } from '../model-card.ts'
 import { warn } from '../progress.ts'
+import { publishedFor } from '../published.ts'
 import { fieldOf, recipeFlags } from '../recipe-flags.ts'
-import { number, rangeOf, shellWord, table } from '../text.ts'
-
-const files = { samples: samplesFile, curve: 'curve.svg', report: 'report.html' } as const
+import { densityOf, nats, number, rangeOf, shellWord, table } from '../text.ts'
 
 export const reportCommand: Command = command(
   (yargs) =>
@@ -19,16 +19,15 @@ export const reportCommand: Command = command(
       .positional('run', { type: 'string', demandOption: true, describe: 'The folder of a run' })
       .positional('bundle', { type: 'string', demandOption: true, describe: 'The bundle that was exported from it' })
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the report' })
-      .example('$0 report runs/mnist out/mnist --out out', 'samples.png, curve.svg and report.html'),
+      .example('$0 report runs/mnist out/mnist --out out', 'samples.png, curve.svg and report.html; of a table, samples.svg'),
   async ({ run, bundle, out, ...device }) => {
-    const { state } = await readRun(run, warn)
+    const { state, parameters } = await readRun(run, warn)
     const history = await readHistory(run)
     const { manifest, samples } = await withFlow(bundle, device, async (flow) => {
-      const drawn = await drawSamples(flow)
-      if (!drawn)
-        throw new InvalidValueError({ what: `bundle ${bundle}`, expected: 'a model of images, to show its samples', got: 'one of vectors' })
-      return { manifest: flow.manifest, samples: drawn }
+      const data = isTable(flow.manifest.model) ? await ownDataset(flow.manifest, undefined) : undefined
+      return { manifest: flow.manifest, samples: await pictureSamples(flow, data) }
     })
+    const files = { samples: samples.file, curve: 'curve.svg', report: 'report.html' } as const
     const paths = Object.fromEntries(Object.entries(files).map(([what, file]) => [what, join(out, file)])) as Record<
       keyof typeof files,
       string
@@ -47,15 +46,16 @@ export const reportCommand: Command = command(
       bestEpoch: state.best.epoch,
       evaluation: manifest.evaluation,
       seconds: epochs.reduce((sum, { seconds }) => sum + (seconds ?? Number.NaN), 0),
-      samples,
-      configuration: configuration(manifest),
+      samples: samples.content,
+      configuration: configuration(manifest, parameters),
       references: references(manifest),
+      departures: fromThePaper(manifest),
       bundle,
       files: [{ label: 'checkpoints', value: run }, ...Object.entries(paths).map(([label, value]) => ({ label, value }))],
       commands: commands(manifest, { run, bundle, out }),
     }
     await ensureFolder(out)
-    await writeAtomic(paths.samples, samples)
+    await writeAtomic(paths.samples, samples.content)
     await writeAtomic(paths.curve, curve(manifest, epochs))
     await writeAtomic(paths.report, runReport(report))
     const places = {
@@ -67,8 +67,8 @@ export const reportCommand: Command = command(
   },
 )
 
-/** The run's data, its model, and every field of its recipe by the flag that sets it. */
-function configuration(manifest: Manifest): Fact[] {
+/** The run's data, its model, every field of its recipe by the flag that sets it, and what preprocessing adds to every log-likelihood. */
+function configuration(manifest: Manifest, parameters: Run['parameters']): Fact[] {
   const { dataset, trainingExamples, engine, versions } = manifest.provenance
   const recipe = recipeOf(manifest)
   return [
@@ -78,15 +78,17 @@ function configuration(manifest: Manifest): Fact[] {
     { label: 'model', value: flowInWords(recipe.flow) },
     { label: 'engine', value: [engine, ...Object.entries(versions).map((entry) => entry.join(' '))].join(', ') },
     ...recipeFlags.map((flag) => ({ label: flag.flag, value: flag.write(fieldOf(recipe, flag)) })),
+    ...nice(recipe.flow).preprocessing.flatMap(({ constantLogDet }, i) =>
+      constantLogDet
+        ? [{ label: `ln|det| of ${recipe.flow.preprocessing[i]!.kind}`, value: `${nats(constantLogDet(parameters))} nats` }]
+        : [],
+    ),
   ]
 }
 
-/** The paper's figure, where the model was fitted to the paper's data on the paper's range. */
-function references({ provenance, model: { dataRange } }: Manifest): readonly PublishedResult[] {
-  const entry = Object.hasOwn(catalogue, provenance.dataset) ? catalogue[provenance.dataset] : undefined
-  const [low, high] = dataRange
-  if (!entry || low !== 0 || high !== 1) return []
-  return [{ label: `NICE, paper: ${entry.figures.published.toFixed(2)} (test)`, nats: entry.figures.published }]
+/** What was published of the model's data. */
+function references({ provenance, model }: Manifest): readonly PublishedResult[] {
+  return publishedFor(provenance.dataset, model)
 }
 
 function curve(manifest: Manifest, epochs: readonly TimedEpoch[]): string {
@@ -95,7 +97,7 @@ function curve(manifest: Manifest, epochs: readonly TimedEpoch[]): string {
   return lineChart({
     title: `${manifest.name}: log-likelihood by epoch`,
     xLabel: 'epoch',
-    yLabel: `nats, density on ${rangeOf(dataRange)}^${dim}`,
+    yLabel: isTable(manifest.model) ? `nats, density ${densityOf(manifest.model)}` : `nats, density on ${rangeOf(dataRange)}^${dim}`,
     series: [
       { name: 'training', points: points(({ training }) => training), dashed: true },
       { name: 'validation', points: points(({ validation }) => validation) },
@@ -112,7 +114,7 @@ function commands(manifest: Manifest, paths: { readonly run: string; readonly bu
   return [
     ...(train === undefined ? [] : [train]),
     `niceflow export ${run} --out ${bundle} --dtype ${storedIn(manifest)}`,
-    ...(train === undefined ? [] : [`niceflow eval ${bundle} --dataset ${dataset} --split test${draws} --record`]),
+    ...(train === undefined ? [] : [`niceflow eval ${bundle} --dataset ${shellWord(dataset)} --split test${draws} --record`]),
     `niceflow report ${run} ${bundle} --out ${out}`,
   ].map((line) => `npx ${line}`)
 }

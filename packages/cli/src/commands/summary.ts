@@ -1,7 +1,18 @@
 import { join } from 'node:path'
 import { type Flow, type FlowConfig, nice, type Parameter, parameterCount } from '@niceflow/flow'
 import { readBundle } from '@niceflow/runtime-node'
-import { exists, manifestFile, type PresetName, presets, readRun, recipeOf } from '@niceflow/trainer'
+import {
+  defaultPreset,
+  exists,
+  manifestFile,
+  type PresetName,
+  presetFor,
+  presets,
+  readRecipeFile,
+  readRun,
+  recipeOf,
+  resolveRecipe,
+} from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
 import { warn } from '../progress.ts'
 import { megabytes, number, table } from '../text.ts'
@@ -20,7 +31,7 @@ export const summaryCommand: Command = command(
       .positional('model', {
         type: 'string',
         demandOption: true,
-        describe: `A preset (${Object.keys(presets).join(', ')}), a run or a bundle`,
+        describe: `A preset (${Object.keys(presets).join(', ')}), a recipe's JSON file, a run or a bundle`,
       })
       .option('masked', {
         type: 'boolean',
@@ -28,6 +39,7 @@ export const summaryCommand: Command = command(
         describe: 'As the PyTorch form counts: its networks take and give every dimension, and mask one half',
       })
       .example('$0 summary paper', "the paper's MNIST model")
+      .example('$0 summary pipelines/tfd/paper.json', "the paper's TFD model: 346 million parameters")
       .example('$0 summary paper --masked', 'the same, as PyTorch reproductions print it'),
   async ({ model, masked }) => {
     const layers = layersOf(nice(await configOf(model)), masked)
@@ -45,9 +57,14 @@ function row(indent: string, { name, shape, parameters }: Layer): string[] {
   return [indent + name, `[${shape.join(', ')}]`, number(parameters)]
 }
 
-/** A preset by its name, else the folder of a bundle or of a run. */
+/** A preset by its name, else a recipe's file, whose dimension is that of the preset's data, else the folder of a bundle or of a run. */
 async function configOf(model: string): Promise<FlowConfig> {
   if (Object.hasOwn(presets, model)) return presets[model as PresetName].flow
+  if (model.endsWith('.json')) {
+    const { preset = defaultPreset, dataset = '', flow, training } = await readRecipeFile(model)
+    const base = presetFor(preset, dataset)
+    return resolveRecipe(base, { flow, training }, flow?.dim ?? base.flow.dim).flow
+  }
   if (await exists(join(model, manifestFile))) return recipeOf((await readBundle(model, { verify: false })).manifest).flow
   return (await readRun(model, warn)).state.recipe.flow
 }

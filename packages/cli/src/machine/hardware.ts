@@ -1,4 +1,5 @@
-import { availableParallelism, freemem, totalmem } from 'node:os'
+import { availableParallelism, freemem } from 'node:os'
+import { machineMemory } from '@niceflow/trainer'
 import { cpu } from 'systeminformation'
 import { type Gpu, gpus } from './gpus.ts'
 
@@ -35,7 +36,7 @@ export async function hardware(): Promise<Hardware> {
       cores: availableParallelism(),
       features: instructionSets.filter((name) => flags.has(name)),
     },
-    memory: { bytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY), free: freemem() },
+    memory: { bytes: machineMemory(), free: freemem() },
     gpus: found,
   }
 }

@@ -93,6 +93,24 @@ test('a hard set is a dataset by its name: other data, of the same sizes', async
   expect([faint.train.dims, faint.test.dims]).toEqual([train.dims, digits.dims])
 })
 
+test('colour images are changed channel by channel, alike', async () => {
+  // Each digit three times, as red, green and blue; the blue inverted.
+  const four = rows(few, 0, 4) as Tensor<'uint8'>
+  const coloured = tensor('uint8', [4, 3 * 784])
+  for (let at = 0; at < coloured.data.length; at++) {
+    const grey = few.data[Math.floor(at / 3)]!
+    coloured.data[at] = at % 3 === 2 ? 255 - grey : grey
+  }
+  for (const name of names) {
+    const [grey, colour] = [await hardImages(name, four, shape), await hardImages(name, coloured, [28, 28, 3])]
+    const channel = (which: number): Uint8Array => colour.data.filter((_, at) => at % 3 === which)
+    expect(channel(0), name).toEqual(grey.data)
+    expect(channel(1), name).toEqual(grey.data)
+    const drawn = ['letters', 'flat'].includes(name)
+    expect(String(channel(2)) === String(grey.data), name).toBe(drawn)
+  }
+})
+
 test('what no hard set can be made of is refused', async () => {
   await expect(loadDataset('mnist:upside')).rejects.toMatchObject({
     message: `hard set: expected ${names.join(', ')}, got upside`,

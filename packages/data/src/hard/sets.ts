@@ -1,9 +1,21 @@
-import { InvalidValueError, type Key, permutation, rows, streamKey, type Tensor, tensor, uniform } from '@niceflow/core'
+import {
+  channelsOf,
+  type ImageShape,
+  InvalidValueError,
+  type Key,
+  permutation,
+  planeOf,
+  rows,
+  streamKey,
+  type Tensor,
+  tensor,
+  uniform,
+} from '@niceflow/core'
 import { letterArtist } from './letters.ts'
 
 type Shape = readonly [rows: number, columns: number]
 
-/** One image made of another; `key` keys whatever is random in it. */
+/** One image of grey levels made of another; `key` keys whatever is random in it. */
 type Change = (image: Uint8Array, shape: Shape, key: Key) => Uint8Array
 
 /** A set of images made of others, which a model of those others should tell from them. */
@@ -61,24 +73,29 @@ export function hardSet(name: string): HardSet {
 }
 
 /**
- * The images of a hard set, one for each image given.
- * @param images pixels [n, rows * columns]; an image's random draws are keyed by (seed, its index, `draw`)
+ * The images of a hard set, one for each image given. Those in colour are changed channel by channel, alike: what is drawn in them is grey.
+ * @param images pixels [n, the numbers of an image]; an image's random draws are keyed by (seed, its index, `draw`)
  * @throws InvalidValueError for data that are not images
  */
 export async function hardImages(
   name: string,
   images: Tensor<'uint8'>,
-  shape: Shape | null,
+  shape: ImageShape | null,
   { seed = 0, draw = 0 }: { readonly seed?: number; readonly draw?: number } = {},
 ): Promise<Tensor<'uint8'>> {
   const set = hardSet(name)
   if (shape === null)
     throw new InvalidValueError({ what: `hard set ${name}`, expected: 'images to make it of', got: 'data without rows and columns' })
   const change = await set.load()
+  const channels = channelsOf(shape)
   const made = tensor('uint8', images.dims)
   for (let i = 0; i < images.dims[0]!; i++) {
     const key = streamKey(seed, 'hardSet', i, draw)
-    made.data.set(change(rows(images, i, i + 1).data, shape, key), i * images.dims[1]!)
+    const [from, to] = [images, made].map((all) => rows(all, i, i + 1).data) as [Uint8Array, Uint8Array]
+    for (let channel = 0; channel < channels; channel++) {
+      const plane = change(planeOf(from, channels, channel), [shape[0], shape[1]], key)
+      for (let pixel = 0; pixel < plane.length; pixel++) to[pixel * channels + channel] = plane[pixel]!
+    }
   }
   return made
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
-import { InvalidValueError, type ModelFacts, NiceflowError, tensor } from '@niceflow/core'
-import { InvalidFileError, type Rows, readImage, toGrey } from '@niceflow/formats'
+import { channelsOf, InvalidValueError, type ModelFacts, NiceflowError, tensor } from '@niceflow/core'
+import { InvalidFileError, type Rows, readImage, toChannels, toGrey } from '@niceflow/formats'
 import { type InpaintMethod, inpaintMethods, makeMasks } from '@niceflow/runtime'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Context, Limits } from '../context.ts'
@@ -212,7 +212,7 @@ function readMask(bytes: Buffer, file: string, { imageShape, dim }: ModelFacts):
     const expected = imageShape === null ? 'none, for the model is not one of images' : `${imageShape[1]} x ${imageShape[0]}`
     throw new InvalidFileError(file, { what: 'mask size', expected, got: `${width} x ${height}` })
   }
-  return tensor('uint8', [1, dim], data)
+  return tensor('uint8', [1, dim], toChannels({ width, height, channels: 1, data }, channelsOf(imageShape)).data)
 }
 
 function maskOf({ data }: Rows): Float32Array {
