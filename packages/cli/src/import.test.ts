@@ -57,6 +57,15 @@ test('import tells what it found, and what goes on with it', () => {
   })
 })
 
+test('its page converts a `.pt` by the command that the refusal of one tells', async () => {
+  writeFileSync(path('70.pt'), Uint8Array.of(0x50, 0x4b, 3, 4))
+  const { code, stderr } = await niceflowHere(['import', path('70.pt'), '--format', 'pytorch-nice', '--out', path('never')])
+  expect(code).toBe(1)
+  const [, command] = /^ {2}convert it: (python .*) IN\.pt OUT\.safetensors$/m.exec(stderr)!
+  const page = readFileSync(new URL('../docs/import.md', import.meta.url), 'utf8')
+  expect(page).toContain(`\n${command} 70.pt 70.safetensors\n`)
+})
+
 test('to people it says both counts of parameters', async () => {
   const { stdout, code } = await niceflowHere(words('said'))
   expect(code).toBe(0)

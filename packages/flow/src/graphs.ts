@@ -113,6 +113,7 @@ export function graphMetadata(
     ...(columns && { columns: JSON.stringify(columns) }),
     ...(imageShape && { image_shape: `[${imageShape.join(', ')}]` }),
     dequantization: pixels ? spreadOf(model) : 'none',
+    ...(model.dequantization === 'shared' && { noise: model.dequantization }),
     prior,
     prior_quantile: `${priors[prior].quantile}, u uniform on (0, 1), each dimension by itself`,
     [ports.data]: table ? 'numbers as they are, in their own units' : `data on [${low}, ${high}], not clamped to it${image}`,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { batches, dequantize, type Tensor, tensor } from '@niceflow/core'
 import { splitIndices } from '@niceflow/data'
 import { presets, type Recipe, resolveRecipe } from '@niceflow/engine'
+import { graphMetadata } from '@niceflow/flow'
 import { writeSafetensors } from '@niceflow/formats'
 import { loadFlow } from '@niceflow/runtime-node'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -55,6 +56,10 @@ test('a run of imported weights is exported, and scores what they score, pixels 
   const flow = await flowOf(read)
   expect(flow.manifest.provenance).toMatchObject({ epochs: 0, steps: 0, imported: read.state.imported })
   expect(flow.manifest.model).toMatchObject({ pixels: true, dequantization: 'shared', imageShape: [2, 2] })
+  expect(graphMetadata(flow.manifest, 'fp32')).toMatchObject({
+    'niceflow.dequantization': 'x = min(1, pixel / 255 + u / 256), u uniform on (0, 1), one for all examples of a batch',
+    'niceflow.noise': 'shared',
+  })
   const reference = maskedForm(tensors, sizes)
   const x = toyRows(20, 4, 3).data
   const { logLikelihood } = await flow.score(x)

@@ -172,7 +172,7 @@ describe('what is no state dict of the masked form is refused by name', () => {
     ],
   ])('%s', (_, tensors, message) => {
     expect(() => fromPytorchNice(tensors, base, 'a.safetensors')).toThrow(
-      expect.objectContaining({ message: `a.safetensors: ${message}`, remedy: expect.stringContaining('import.md') }),
+      expect.objectContaining({ message: `a.safetensors: ${message}`, remedy: expect.stringContaining('model.state_dict()') }),
     )
   })
 })

@@ -150,7 +150,7 @@ const fault = (source: string, what: string, expected: string, got: string): Inv
     what,
     expected,
     got,
-    remedy: 'save the state dict of the masked form, of float32: see packages/cli/docs/import.md',
+    remedy: 'give the state dict of the masked form in float32, as its model.state_dict() has it',
   })
 
 /**

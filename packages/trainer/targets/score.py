@@ -39,8 +39,8 @@ class Scorer:
         self.session = onnxruntime.InferenceSession(ray.get(encoder), options)
         self.facts = self.session.get_modelmeta().custom_metadata_map
         self.dim = int(self.facts["niceflow.dim"])
-        self.low, high = json.loads(self.facts["niceflow.data_range"])
-        self.cell = (high - self.low) / 256
+        self.low, self.high = json.loads(self.facts["niceflow.data_range"])
+        self.cell = (self.high - self.low) / 256
         self.of_pixels = self.facts["niceflow.dequantization"] != "none"
         self.shape = image_shape(self.facts)
         self.column, self.seed = column, seed
@@ -64,6 +64,9 @@ class Scorer:
     def dequantize(self, pixels):
         if not self.of_pixels:
             raise ValueError(f"column {self.column}: expected floats, as the model is none of pixels, got uint8")
+        if self.facts.get("niceflow.noise") == "shared":
+            noise = numpy.random.Generator(numpy.random.Philox(key=self.seed)).random(self.dim)
+            return numpy.minimum(self.high, self.low + (pixels / 255 + noise / 256) * (self.high - self.low))
         keys = (blake2b(row.tobytes(), digest_size=16, salt=self.seed.to_bytes(16, "little")).digest() for row in pixels)
         noise = [numpy.random.Generator(numpy.random.Philox(key=int.from_bytes(key, "little"))).random(self.dim) for key in keys]
         return self.low + (pixels + numpy.stack(noise)) * self.cell
