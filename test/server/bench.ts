@@ -71,7 +71,7 @@ const measures: Readonly<Record<string, () => Promise<{ readonly found: object; 
   async overload() {
     const found = await measureOverload(server, images, seconds)
     const [before, most, after] = found.memoryMib
-    const line = `three times what it can bear, ${found.offeredPerSecond} requests/s of 32 images: ${found.sent} sent; answers by status ${JSON.stringify(found.statuses)}, ${found.lost} lost; memory ${before}, at most ${most}, then ${after} MiB; an image is scored ${found.recoveredMs.toFixed(0)} ms after the end`
+    const line = `three times what it can bear, ${found.offeredPerSecond} requests/s of 32 images: ${found.requests} requests, answers by status ${JSON.stringify(found.statuses)}, ${found.lost} lost; memory ${before}, at most ${most}, then ${after} MiB; an image is scored ${found.recoveredMs.toFixed(0)} ms after such clients have gone`
     return { found, lines: [line] }
   },
 

@@ -83,13 +83,13 @@ export async function withFaults({ server, images, bare, requests, harms }: Faul
         }
       }
       await Promise.all(Array.from({ length: concurrency }, worker))
-      process.stderr.write(`\r${start + block} of ${requests} requests, worst ${worst.toExponential(1)} nats `)
+      if ((start / block) % 10 === 9)
+        process.stderr.write(`${start + block} of ${requests} requests, worst ${worst.toExponential(1)} nats\n`)
     }
   } finally {
     clearInterval(timer)
     agent.destroy()
     for (const socket of sockets) socket.destroy()
-    process.stderr.write('\n')
   }
   return { scored, refused, dropped, malformed, stalled: sockets.length, worst }
 }

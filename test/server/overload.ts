@@ -6,9 +6,10 @@ import { memoryMib, type Server } from './servers.ts'
 
 export type Overload = Answered & {
   readonly offeredPerSecond: number
+  readonly requests: number
   /** Of the server's own process: before, at most, and after. */
   readonly memoryMib: readonly [before: number, most: number, after: number]
-  /** From the end of the load to the score of one image. */
+  /** From when all clients of such a load go away, whatever waits, to the score of one image. */
   readonly recoveredMs: number
 }
 
@@ -30,14 +31,19 @@ export async function measureOverload(server: Server, pixels: Tensor<'uint8'>, s
   const timer = setInterval(() => {
     most = Math.max(most, memoryMib(server.pid))
   }, 200)
-  const answered = await cannon({ url: server.url, seconds: 2 * seconds, connections, rate, ...request })
-  clearInterval(timer)
+  const load = { url: server.url, seconds, connections, rate, ...request }
+  const requests = Math.max(connections, 2 * seconds * rate)
+  const answered = await cannon({ ...load, amount: requests })
+  await cannon(load)
   const recoveredMs = await recover(server, pixels)
-  const others = Object.keys(answered.statuses).filter((status) => !['200', '429', '503'].includes(status))
-  if (answered.lost > 0 || others.length > 0) {
-    throw new Error(`overload: expected answers of 200, 429 or 503, got ${JSON.stringify(answered.statuses)} and ${answered.lost} lost`)
+  clearInterval(timer)
+  const { 200: scored = 0, 429: full = 0, 503: pressed = 0 } = answered.statuses
+  if (scored + full + pressed !== requests) {
+    throw new Error(
+      `overload: expected ${requests} answers of 200, 429 or 503, got ${JSON.stringify(answered.statuses)} and ${answered.lost} lost`,
+    )
   }
-  return { ...answered, offeredPerSecond: rate, memoryMib: [before, most, memoryMib(server.pid)], recoveredMs }
+  return { ...answered, offeredPerSecond: rate, requests, memoryMib: [before, most, memoryMib(server.pid)], recoveredMs }
 }
 
 /** Milliseconds until an image is scored. */
