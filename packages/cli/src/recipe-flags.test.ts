@@ -78,7 +78,7 @@ test('a command line begins at the nearest preset', () => {
 test("a flag's default is the PyTorch port's, with the presets that have another", () => {
   const by = (name: string): string => presetDefaults(recipeFlags.find(({ flag }) => flag === name)!)
   expect(by('activation')).toBe('relu')
-  expect(by('schedule')).toBe('constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine')
+  expect(by('schedule')).toBe('constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine, table: cosine')
 })
 
 test.each([

@@ -115,8 +115,17 @@ const small: Recipe = {
   training: { ...quick.training, epochs: 20, batchSize: 100, learningRate: 3e-3, warmup: 0, scaleRate: 1, validation: 0, stepsPerRun: 10 },
 }
 
+/**
+ * For points of a plane and tables of some dozens of columns: splines, whose densities may have any number of peaks, and partitions by one binary
+ * digit of the index after another, so that what few columns say of a row is soon known to all.
+ */
+const table: Recipe = {
+  flow: { ...small.flow, law: 'spline', bins: 8, partition: 'dyadic' },
+  training: { ...small.training, epochs: 20, batchSize: 500, learningRate: 4e-3, weightDecay: 0, validation: 1000, stepsPerRun: 20 },
+}
+
 /** Recipes by name, as data. */
-export const presets: Readonly<Record<'pytorch' | 'paper' | 'quick' | 'best' | 'affine' | 'histogram' | 'small', Recipe>> = {
+export const presets: Readonly<Record<'pytorch' | 'paper' | 'quick' | 'best' | 'affine' | 'histogram' | 'small' | 'table', Recipe>> = {
   pytorch,
   paper,
   quick,
@@ -124,6 +133,7 @@ export const presets: Readonly<Record<'pytorch' | 'paper' | 'quick' | 'best' | '
   affine,
   histogram,
   small,
+  table,
 }
 export type PresetName = keyof typeof presets
 /** The recipe where none is named. */
