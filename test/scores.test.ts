@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dequantize, permutation, rows, streamKey, type Tensor, tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { loadImages } from '@niceflow/data'
 import { decodeModel, evaluate } from '@niceflow/graph'
 import type { Flow } from '@niceflow/runtime'
 import { loadFlow } from '@niceflow/runtime-node'
@@ -31,7 +31,7 @@ async function flowOf(maxBatch: number): Promise<Flow> {
 }
 
 beforeAll(async () => {
-  const dataset = await loadDataset('mnist')
+  const dataset = await loadImages('mnist')
   const { name, sha256, imageShape } = dataset
   const config = { flow: { hiddenDim: 16, hiddenLayers: 1 }, training: { epochs: 4, batchSize: 50, validation: 500, learningRate: 3e-3 } }
   const run = await train({ data: { name, sha256, imageShape, examples: rows(dataset.train, 0, 2500) }, config, device: 'cpu' })

@@ -5,12 +5,15 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 
-/** The pages on likelihoods and scores: what they show runs, and says what they say. */
+/** The pages on likelihoods, scores and users' data: what they show runs, and says what they say. */
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '..')
 const docs = join(root, 'packages', 'cli', 'docs')
-const pages = ['likelihood.md', 'scoring.md', 'engines.md'].map((name) => ({ name, text: readFileSync(join(docs, name), 'utf8') }))
+const pages = ['likelihood.md', 'scoring.md', 'engines.md', 'your-data.md'].map((name) => ({
+  name,
+  text: readFileSync(join(docs, name), 'utf8'),
+}))
 
 /** Runs the JavaScript of a page at the top of the repository, whose packages and models it names; without a build, as tests are. */
 async function output(name: string): Promise<string> {
@@ -39,6 +42,12 @@ test('few digits are outliers among digits', async () => {
   const [, outliers] = /: (\d+) outliers of 200\n$/.exec(await output('scoring.md'))!
   // A share of 0.05 of 200, to five standard deviations.
   expect(Math.abs(Number(outliers) - 10)).toBeLessThan(5 * Math.sqrt(200 * 0.05 * 0.95))
+})
+
+test("what a user's table holds is told, and read", async () => {
+  expect(await output('your-data.md')).toBe(
+    "column c is column a again, but for scale and shift: a density has no bound there; leave it out\n[ 'a', 'b' ] [ 150, 2 ] [ 50, 2 ]\n",
+  )
 })
 
 describe.each(pages)('$name', ({ text }) => {

@@ -15,11 +15,13 @@ const served = (await app.inject('/metrics')).body
 const routes = Object.keys(((await app.inject('/docs/json')).json() as { paths: object }).paths)
 await app.close()
 
-test('the page names every metric, and alerts go by those that there are', () => {
+test('the page names every metric and every alert, and these go by metrics that there are', () => {
   const told = [...served.matchAll(/^# TYPE (niceflow_\w+)/gm)].map(([, name]) => name!)
   const documented = [...page.matchAll(/`(niceflow_\w+)`/g)].map(([, name]) => name!)
-  expect(told).toEqual(expect.arrayContaining(documented))
-  for (const [name] of deploy('alerts.yaml').matchAll(/niceflow_\w+/g)) expect(told).toContain(name)
+  expect(new Set(documented)).toEqual(new Set(told))
+  const alerts = deploy('alerts.yaml')
+  for (const [name] of alerts.matchAll(/niceflow_\w+/g)) expect(told).toContain(name)
+  for (const [, name] of alerts.matchAll(/alert: (\w+)/g)) expect(page).toContain(`\`${name}\``)
 })
 
 test('the page names every route of its own', () => {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { dequantize, type Tensor, tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { loadImages } from '@niceflow/data'
 import { readSafetensors, writeSafetensors } from '@niceflow/formats'
 import { presets, type Recipe, resolveRecipe, startRun } from '@niceflow/trainer'
 
@@ -23,7 +23,7 @@ const fileIn = (folder: string): string => join(folder, 'problem.safetensors')
 
 /** Writes the problem as one file that JavaScript and Python read. */
 export async function writeProblem(folder: string): Promise<void> {
-  const { train: images, sha256, imageShape } = await loadDataset('mnist')
+  const { train: images, sha256, imageShape } = await loadImages('mnist')
   const taken = sizes.batch * sizes.batches + sizes.scoring
   const examples = tensor('uint8', [taken, dim], images.data.slice(0, taken * dim))
   const data = { name: 'mnist', sha256, imageShape, examples }

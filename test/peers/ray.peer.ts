@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { dequantize, rows, type Tensor, tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { loadImages } from '@niceflow/data'
 import { writeNpy, writePng } from '@niceflow/formats'
 import type { Flow } from '@niceflow/runtime'
 import { loadFlow } from '@niceflow/runtime-node'
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const bin = join(root, 'packages', 'cli', 'bin', 'niceflow.mjs')
   execFileSync(process.execPath, [bin, 'export', model, '--target', 'ray', '--out', path('job')], { stdio: ['ignore', 'ignore', 'pipe'] })
   flow = await loadFlow(model, { device: 'cpu' })
-  images = rows((await loadDataset('mnist')).test, 0, count)
+  images = rows((await loadImages('mnist')).test, 0, count)
 })
 
 afterAll(async () => {
@@ -93,6 +93,22 @@ pyarrow.parquet.write_table(pyarrow.table({"id": range(len(x)), "pixels": pyarro
       const deviation = Math.sqrt(drawn.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (drawn.length - 1))
       expect(Math.abs(nats - mean)).toBeLessThan(deviations * deviation)
     }
+  })
+
+  test('spreads pixels by one draw for all where the model was trained on shared noise', () => {
+    const code = `import json, numpy, sys
+sys.path.insert(0, sys.argv[1])
+from score import Scorer
+scorer = Scorer.__new__(Scorer)
+scorer.facts, scorer.of_pixels, scorer.dim, scorer.low, scorer.high, scorer.seed = {"niceflow.noise": "shared"}, True, 3, 0, 1, 5
+pixels = numpy.array([[0, 0, 0], [0, 100, 255]], "uint8")
+print(json.dumps([scorer.dequantize(rows).tolist() for rows in (pixels, pixels[1:])]))`
+    type Printed = readonly [readonly [readonly [number, number, number], readonly number[]], readonly [readonly number[]]]
+    const [[[a, b, c], both], [alone]] = JSON.parse(run('-c', code, path('job'))) as Printed
+    for (const u of [a, b, c]) expect(u > 0 && u < 1 / 256).toBe(true)
+    expect(new Set([a, b, c]).size).toBe(3)
+    expect(both).toEqual([a, expect.closeTo(100 / 255 + b, 12), 1])
+    expect(alone).toEqual(both)
   })
 
   test('an input of another shape ends it with what was expected', () => {

@@ -4,13 +4,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { loadImages } from '@niceflow/data'
 import { engineProcess, presets, type Recipe, readRun, resolveRecipe, startRun, type TrainingData } from '@niceflow/trainer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cpu, lossTolerance, parity, type Target, tenSteps, warmState, weightTolerance } from '../gpu/measures.ts'
 
 const dim = 784
-const { train, sha256, imageShape } = await loadDataset('mnist')
+const { train, sha256, imageShape } = await loadImages('mnist')
 const data: TrainingData = {
   name: 'mnist',
   sha256,

@@ -1,179 +1,178 @@
 /**
- * `npm run bench:server`: how many images a second the server scores, as a share of what the bare session does in the same run; how long single ones
- * take at half of that; what it does at more than it can bear; and whether any answer is lost or another's among faults.
- * Flags: --seconds of each measurement, --rounds, --requests with faults, --connections.
+ * `npm run bench:server`: how many images a second the server scores beside a real Triton and the bare session; how long single ones take at half of
+ * that; what it does at three times as many as it can bear; whether any answer is lost or another's among faults; and what comes of malformed requests.
+ * Exits with 1 where an answer is wrong, lost or a failure of the server's own.
+ * Flags: --only some of the parts, --seconds of each measurement, --rounds, --connections, --requests with faults, --malformed requests, --no-triton, --json.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { rows, type Tensor, tensor } from '@niceflow/core'
+import { rows, type Tensor } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
 import { Flow } from '@niceflow/runtime'
 import { loadParts } from '@niceflow/runtime-node'
 import { withFaults } from './faults.ts'
-import { cannon, type Loaded, loader, saturate } from './load.ts'
-import { binaryRequest, dim, jsonRequest, type ScoreRequest } from './requests.ts'
+import { cannon, loader } from './load.ts'
+import { sendMalformed } from './malformed.ts'
+import { measureOverload } from './overload.ts'
+import { binaryRequest, dim } from './requests.ts'
+import { memoryMib, type Server, startNiceflow, startTritonOn } from './servers.ts'
+import { measureThroughput, type Throughput } from './throughput.ts'
 
-const { values } = parseArgs({
+const { values: flags } = parseArgs({
+  allowNegative: true,
   options: {
+    only: { type: 'string', default: 'throughput,latency,overload,faults,malformed' },
     seconds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '3' },
-    requests: { type: 'string', default: '100000' },
+    rounds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '256' },
+    requests: { type: 'string', default: '100000' },
+    malformed: { type: 'string', default: '10000' },
+    triton: { type: 'boolean', default: true },
+    json: { type: 'boolean', default: false },
   },
 })
-const [seconds, rounds, requests, connections] = [values.seconds, values.rounds, values.requests, values.connections].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-]
+const [seconds, rounds, connections] = [Number(flags.seconds), Number(flags.rounds), Number(flags.connections)]
 
-const batches = [64, 128, 256, 512, 1024]
-/** More than the queue holds: so many images at once, over so many connections. */
-const overload = { images: 32, connections: 400 }
-
-const root = join(import.meta.dirname, '..', '..')
+const bundle = join(import.meta.dirname, '..', '..', 'models', 'mnist-nice')
 const models = mkdtempSync(join(tmpdir(), 'niceflow-'))
-cpSync(join(root, 'models', 'mnist-nice'), join(models, 'mnist'), { recursive: true })
-const parts = await loadParts(join(models, 'mnist'), { device: 'cpu' })
+cpSync(bundle, join(models, 'mnist'), { recursive: true })
+const parts = await loadParts(bundle, { device: 'cpu' })
 const { test: digits } = await loadDataset('mnist')
 const images = { ...digits, dims: [digits.dims[0]!, dim] } as Tensor<'uint8'>
-const some = (count: number): Uint8Array => rows(images, 0, count).data as Uint8Array
+const server = await startNiceflow(models)
+let throughput: Throughput | undefined
 
-const { child, address } = await start()
-const url = `${address}/v2/models/mnist_encoder/infer`
+/** The parts, in their order; each tells what it found, and as lines. */
+const measures: Readonly<Record<string, () => Promise<{ readonly found: object; readonly lines: readonly string[] }>>> = {
+  async throughput() {
+    const { triton, absent } = await tritonOrReason()
+    try {
+      const servers = [server, ...(triton ? [triton] : [])]
+      throughput = await measureThroughput({ session: parts.encoder, images, servers, seconds, rounds, connections, onProgress: note })
+    } finally {
+      await triton?.close()
+    }
+    const found = { loader: await loader(), seconds, rounds, absent, ...throughput }
+    return { found, lines: [...tableOf(throughput, found.loader), ...(absent ? [`Triton does not take part: ${absent}`] : [])] }
+  },
+
+  async latency() {
+    const { bare, rows: table } = throughput ?? (await measureThroughput({ ...own(), seconds, rounds: 1, connections, onProgress: note }))
+    const rate = Math.floor(table[0]!.imagesPerSecond / 2)
+    const { p99Ms, failed } = await cannon({ url: server.url, seconds: 2 * seconds, connections: 64, rate, ...binaryRequest(some(1)) })
+    const times = p99Ms / bare.ms
+    const line = `at half of saturation, ${rate} images/s one by one (autocannon): p99 ${p99Ms} ms, ${times.toFixed(2)} of the ${bare.ms.toFixed(0)} ms of the best batch, of ${bare.batch}; ${failed} failed`
+    return { found: { rate, p99Ms, ofBestBatch: times, failed }, lines: [line] }
+  },
+
+  async overload() {
+    const found = await measureOverload(server, images, seconds)
+    const [before, most, after] = found.memoryMib
+    const line = `three times what it can bear, ${found.offeredPerSecond} requests/s of 32 images: ${found.requests} requests, answers by status ${JSON.stringify(found.statuses)}, ${found.lost} lost; memory ${before}, at most ${most}, then ${after} MiB; an image is scored ${found.recoveredMs.toFixed(0)} ms after such clients have gone`
+    return { found, lines: [line] }
+  },
+
+  async faults() {
+    const before = memoryMib(server.pid)
+    // A manifest with another blank in it is another bundle.
+    const reload = (): void => appendFileSync(join(models, 'mnist', 'flow.json'), '\n')
+    const requests = Number(flags.requests)
+    const ended = await withFaults({ server, images, bare: new Flow(parts), requests, harms: [killWorker, killWorker, reload] })
+    const { scored, refused, dropped, malformed, stalled, worst } = ended
+    const memory = [before, memoryMib(server.pid)]
+    const line = `${requests} requests among faults: ${scored} scored, at most ${worst.toExponential(1)} nats from the bare model; refused ${JSON.stringify(refused)}; ${malformed} malformed, ${dropped} dropped by their clients, ${stalled} clients stalled; memory ${memory.join(' -> ')} MiB`
+    return { found: { requests, ...ended, memoryMib: memory }, lines: [line] }
+  },
+
+  async malformed() {
+    const found = await sendMalformed(server, Number(flags.malformed))
+    const line = `${flags.malformed} malformed requests: answers by status ${JSON.stringify(found.statuses)}; ${found.deaths} workers died, ${found.waiting} rows left waiting, ${found.handles} more handles open; memory ${found.memoryMib.join(', ')} MiB after each quarter`
+    return { found, lines: [line] }
+  },
+}
+
+const wanted = flags.only.split(',')
+const unknown = wanted.find((name) => !Object.hasOwn(measures, name))
+const all: Record<string, object> = {}
 try {
-  await measure()
+  if (unknown !== undefined) throw new Error(`--only: expected some of ${Object.keys(measures).join(', ')}, got ${unknown}`)
+  for (const [name, measure] of Object.entries(measures)) {
+    if (!wanted.includes(name)) continue
+    note(name)
+    const { found, lines } = await measure()
+    all[name] = found
+    if (!flags.json) process.stdout.write(lines.map((line) => `${line}\n`).join(''))
+  }
+  if (flags.json) process.stdout.write(`${JSON.stringify(all)}\n`)
 } finally {
-  child.kill('SIGTERM')
-  await once(child, 'exit')
+  await server.close()
   rmSync(models, { recursive: true })
 }
 
-async function measure(): Promise<void> {
-  const loads: readonly { readonly name: string; readonly images: number; readonly request: ScoreRequest; readonly connections: number }[] =
+function own() {
+  return { session: parts.encoder, images, servers: [server] }
+}
+
+function some(count: number): Uint8Array {
+  return rows(images, 0, count).data as Uint8Array
+}
+
+async function tritonOrReason(): Promise<{ readonly triton?: Server; readonly absent?: string }> {
+  if (!flags.triton) return { absent: 'it was left out' }
+  try {
+    return { triton: await startTritonOn(bundle, parts.manifest) }
+  } catch (error) {
+    const { message } = error as Error
+    note(message)
+    return { absent: message.split(':').slice(0, 2).join(':') }
+  }
+}
+
+function tableOf({ bare, rows: table }: Throughput, by: string): string[] {
+  const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
+  const lines = [
+    ['server', 'request', 'connections', 'images/s', 'of bare (least to most)', 'of niceflow', 'CPU µs/image', 'failed'],
     [
-      { name: 'binary, 1 image', images: 1, request: binaryRequest(some(1)), connections },
-      { name: 'binary, 32 images', images: 32, request: binaryRequest(some(32)), connections: connections / 8 },
-      { name: 'JSON, 1 image', images: 1, request: jsonRequest(some(1)), connections },
-      { name: 'JSON, 32 images', images: 32, request: jsonRequest(some(32)), connections: connections / 8 },
-    ]
-  const found = loads.map(() => [] as { readonly loaded: Loaded; readonly share: number }[])
-  // Code that has just been loaded is slow.
-  for (const { request } of loads) await saturate({ url, seconds: 2, connections: 32, ...request })
-  let best = { perSecond: 0, ms: 0, batch: 0 }
-  for (let round = 0; round < rounds; round++) {
-    const bare = await bareSession()
-    if (bare.perSecond > best.perSecond) best = bare
-    for (const [i, { images: each, request, connections: over }] of loads.entries()) {
-      const loaded = await saturate({ url, seconds, connections: over, ...request })
-      found[i]!.push({ loaded, share: (loaded.perSecond * each) / bare.perSecond })
-    }
-  }
-  print(
-    `load by ${await loader()}; ${rounds} rounds of ${seconds} s; bare session at its best: ${best.perSecond.toFixed(0)} images/s, ${best.batch} at once in ${best.ms.toFixed(1)} ms`,
-  )
-  for (const [i, { name, images: each, connections: over }] of loads.entries()) {
-    const all = found[i]!.toSorted((a, b) => a.share - b.share)
-    const { loaded, share } = all[Math.floor(all.length / 2)]!
-    print(
-      `${name}, ${over} connections: ${(loaded.perSecond * each).toFixed(0)} images/s, ${(100 * share).toFixed(0)} % of bare, ${loaded.failed} failed`,
-    )
-  }
-  const half = Math.floor(Math.max(...found[0]!.map(({ loaded }) => loaded.perSecond)) / 2)
-  const { p99Ms } = await cannon({ url, seconds, connections: 32, rate: half, ...binaryRequest(some(1)) })
-  print(
-    `at half of saturation, ${half} requests/s by autocannon: p99 ${p99Ms} ms, ${(p99Ms / best.ms).toFixed(2)} of the best batch's time`,
-  )
-  await measureOverload()
-  await measureFaults()
-}
-
-/** Scoring floats, which are already there, as fast as may be. */
-async function bareSession(): Promise<{ readonly perSecond: number; readonly ms: number; readonly batch: number }> {
-  const figures = []
-  for (const batch of batches) {
-    const x = tensor(
-      'float32',
-      [batch, dim],
-      Float32Array.from(some(batch), (pixel) => (pixel + 0.5) / 256),
-    )
-    await parts.encoder.run({ x }, ['log_likelihood'])
-    const began = performance.now()
-    let runs = 0
-    while (performance.now() - began < (1000 * seconds) / batches.length || runs < 3) {
-      await parts.encoder.run({ x }, ['log_likelihood'])
-      runs++
-    }
-    const ms = (performance.now() - began) / runs
-    figures.push({ perSecond: (1000 * batch) / ms, ms, batch })
-  }
-  return figures.reduce((a, b) => (b.perSecond > a.perSecond ? b : a))
-}
-
-async function measureOverload(): Promise<void> {
-  const before = memory()
-  const { perSecond, failed } = await saturate({
-    url,
-    seconds: 2 * seconds,
-    connections: overload.connections,
-    ...binaryRequest(some(overload.images)),
-  })
-  const after = memory()
-  const began = performance.now()
-  const { status } = await fetch(url, { method: 'POST', ...fetched(binaryRequest(some(1))) })
-  const total = perSecond * 2 * seconds
-  print(
-    `${overload.connections} clients of ${overload.images} images: ${total.toFixed(0)} answers, ${failed} of them 429 or 503; memory ${before} -> ${after} MiB; ` +
-      `then one image: ${status} after ${(performance.now() - began).toFixed(0)} ms`,
-  )
-}
-
-async function measureFaults(): Promise<void> {
-  const bare = new Flow(parts)
-  const harms = [
-    () => killWorker(),
-    () => killWorker(),
-    // A manifest with another blank in it is another bundle.
-    () => appendFileSync(join(models, 'mnist', 'flow.json'), '\n'),
+      'bare session',
+      `batch ${bare.batch}, ${bare.ms.toFixed(0)} ms`,
+      '',
+      bare.perSecond.toFixed(0),
+      '100 %',
+      '',
+      bare.cpuUs.toFixed(0),
+      '',
+    ],
+    ...table.map(({ server: name, load, connections: over, imagesPerSecond, ofBare, ofFirst, cpuUs, failed }) => [
+      name,
+      load,
+      String(over),
+      imagesPerSecond.toFixed(0),
+      `${percent(ofBare.median)} (${percent(ofBare.least)} to ${percent(ofBare.most)})`,
+      ofFirst.toFixed(2),
+      cpuUs.toFixed(0),
+      String(failed),
+    ]),
   ]
-  const before = memory()
-  const { scored, refused, dropped, malformed, worst } = await withFaults({ url, images, bare, requests, harms })
-  print(
-    `${requests} requests with faults: ${scored} scored, at most ${worst.toExponential(1)} nats from the bare model; refused ${JSON.stringify(refused)}; ` +
-      `${malformed} malformed, ${dropped} dropped by their clients; memory ${before} -> ${memory()} MiB`,
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
+  const text = lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
   )
+  return [`load by ${by}; medians of ${rounds} rounds in turns, ${seconds} s each`, ...text]
 }
 
 function killWorker(): void {
-  const [worker] = execFileSync('ps', ['-o', 'pid=', '--ppid', String(child.pid)], { encoding: 'utf8' })
+  const [worker] = execFileSync('ps', ['-o', 'pid=', '--ppid', String(server.pid)], { encoding: 'utf8' })
     .trim()
     .split(/\s+/)
   if (worker) process.kill(Number(worker), 'SIGKILL')
 }
 
-/** Of the server's own process, MiB. */
-function memory(): number {
-  const [, kib] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))!
-  return Math.round(Number(kib) / 1024)
-}
-
-function fetched({ body, headers }: ScoreRequest): { readonly body: Uint8Array<ArrayBuffer>; readonly headers: Record<string, string> } {
-  return { body: new Uint8Array(body), headers: { ...headers } }
-}
-
-async function start(): Promise<{ readonly child: ChildProcess; readonly address: string }> {
-  const bin = join(root, 'packages', 'cli', 'bin', 'niceflow.mjs')
-  const words = ['serve', models, '--port', '0', '--device', 'cpu', '--json', '--log-level', 'error', '--poll', '1']
-  const started = spawn(process.execPath, [bin, ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [line] = (await once(started.stdout.setEncoding('utf8'), 'data')) as [string]
-  return { child: started, address: (JSON.parse(line) as { address: string }).address }
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
+function note(what: string): void {
+  process.stderr.write(`${what}\n`)
 }

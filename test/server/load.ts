@@ -12,10 +12,20 @@ export type Load = ScoreRequest & {
   readonly seconds: number
   /** Requests a second over all connections; as many as are answered when left out. */
   readonly rate?: number
+  /** Ends when so many are answered, however long that takes. */
+  readonly amount?: number
 }
 
 /** What came of a load. */
 export type Loaded = { readonly perSecond: number; readonly failed: number; readonly p99Ms: number }
+
+/** What came of one that is told answer by answer. */
+export type Answered = Loaded & {
+  /** Answers by status. */
+  readonly statuses: Readonly<Record<string, number>>
+  /** Requests that were not answered: connections that broke, or waited too long. */
+  readonly lost: number
+}
 
 const run = promisify(execFile)
 
@@ -55,7 +65,7 @@ async function wrk({ url, connections, seconds, body, headers }: Load): Promise<
 }
 
 /** The same in JavaScript, which can also keep to a rate. */
-export async function cannon({ url, connections, seconds, body, headers, rate }: Load): Promise<Loaded> {
+export async function cannon({ url, connections, seconds, body, headers, rate, amount }: Load): Promise<Answered> {
   const options = {
     url,
     method: 'POST',
@@ -65,7 +75,9 @@ export async function cannon({ url, connections, seconds, body, headers, rate }:
     body,
     headers,
     ...(rate && { overallRate: rate }),
+    ...(amount && { amount }),
   } as const
-  const { requests, latency, non2xx, errors } = await autocannon(options)
-  return { perSecond: requests.average, failed: non2xx + errors, p99Ms: latency.p99 }
+  const { requests, latency, non2xx, errors, statusCodeStats = {} } = await autocannon(options)
+  const statuses = Object.fromEntries(Object.entries(statusCodeStats).map(([status, { count = 0 }]) => [status, count]))
+  return { perSecond: requests.average, failed: non2xx + errors, p99Ms: latency.p99, statuses, lost: errors }
 }

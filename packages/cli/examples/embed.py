@@ -11,8 +11,8 @@ import onnxruntime
 
 decoder, encoder = (onnxruntime.InferenceSession(file) for file in sys.argv[1:3])
 facts = decoder.get_modelmeta().custom_metadata_map  # print it: it says all that is assumed here
-rows, columns = json.loads(facts["niceflow.image_shape"])
-count, dim = 8, rows * columns
+rows, columns, *channels = json.loads(facts["niceflow.image_shape"])  # channels: [3] of a model of colours, else none
+count, dim = 8, math.prod([rows, columns, *channels])
 
 
 # Numbers on (0, 1), never 0 or 1, the same on every machine. Any other generator does as well.
@@ -24,7 +24,7 @@ def uniform(seed):
 u = uniform(b"z")
 (x,) = decoder.run(["x"], {"z": (numpy.log(u) - numpy.log1p(-u)).astype("float32")})
 pixels = numpy.floor(256 * x).clip(0, 255).astype("uint8")
-open(sys.argv[3], "wb").write(b"P5 %d %d 255\n" % (columns, rows * count) + pixels.tobytes())
+open(sys.argv[3], "wb").write(b"P%d %d %d 255\n" % (6 if channels else 5, columns, rows * count) + pixels.tobytes())
 
 # To be scored, pixels are spread over their cells: x = (pixel + u) / 256.
 (log_likelihood,) = encoder.run(["log_likelihood"], {"x": ((pixels + uniform(b"u")) / 256).astype("float32")})

@@ -1,10 +1,10 @@
 import { dequantize, type Manifest, type StorageType, type Tensor, tensor } from '@niceflow/core'
-import { type Dataset, findEntry, loadDataset, type SplitName } from '@niceflow/data'
+import type { Dataset, SplitName } from '@niceflow/data'
 import { writePng } from '@niceflow/formats'
-import { imageGrid } from '@niceflow/report'
+import { imageGrid, tablePicture } from '@niceflow/report'
 import { type Device, type Flow, filesOf } from '@niceflow/runtime'
 import { type LoadOptions, loadFlow } from '@niceflow/runtime-node'
-import { recipeOf, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
+import { recipeOf, runSamples, runTable, selectFor, type Verification, verifyBundle } from '@niceflow/trainer'
 import { deviceOptions, type FlowFlags, warnOfIdleFlag } from './flags.ts'
 import { countProgress } from './progress.ts'
 import { megabytes, number, table } from './text.ts'
@@ -24,6 +24,14 @@ export async function withFlow<T>(
   }
 }
 
+/** The pictures of samples beside a bundle, as beside a run. */
+export const samplesFiles: { readonly images: string; readonly numbers: string } = { images: runSamples, numbers: runTable }
+
+/** What the columns of a model are called: by their numbers, from 1, where they have no names. */
+export function columnNames(dim: number, columns: readonly string[] | undefined): readonly string[] {
+  return columns ?? Array.from({ length: dim }, (_, d) => String(d + 1))
+}
+
 /** A picture of what a model draws, as a PNG file; undefined where it draws none. */
 export async function drawSamples(flow: Flow, count = 64): Promise<Uint8Array | undefined> {
   const { imageShape: shape, dataRange: range } = flow.manifest.model
@@ -32,9 +40,26 @@ export async function drawSamples(flow: Flow, count = 64): Promise<Uint8Array | 
   return writePng(imageGrid(data, { shape, range }))
 }
 
-/** The dataset that a model was trained on; undefined where the catalogue does not have it, as for a caller's own arrays. */
-export async function ownDataset(name: string, dir: string | undefined): Promise<Dataset | undefined> {
-  return findEntry(name) && loadDataset(name, { dir })
+/** Samples of a model as a file to look at. */
+export type SamplesPicture = { readonly file: string; readonly content: Uint8Array | string }
+
+/** How many examples a picture of a table is made of. */
+const pictured = 1000
+
+/** What a model draws: a grid of images; of numbers, how the columns are distributed, beside those of its data where they are at hand. */
+export async function pictureSamples(flow: Flow, dataset: Dataset | undefined): Promise<SamplesPicture> {
+  const grid = await drawSamples(flow)
+  if (grid) return { file: samplesFiles.images, content: grid }
+  const { columns, dataRange: range } = flow.manifest.model
+  const tables = [{ name: 'samples', rows: await flow.sample(pictured, { seed: 0 }) }]
+  if (dataset) {
+    const examples = dataset.test.dims[0]! > 0 ? dataset.test : dataset.train
+    const indices = Uint32Array.from({ length: Math.min(pictured, examples.dims[0]!) }, (_, i) => i)
+    const x = dequantize(examples, indices, { seed: 0, draw: 0, range })
+    tables.unshift({ name: 'data', rows: tensor('float32', [indices.length, flow.dim], x) })
+  }
+  const title = dataset ? `${flow.manifest.name}: data beside samples` : `${flow.manifest.name}: samples`
+  return { file: samplesFiles.numbers, content: tablePicture({ title, columns: columnNames(flow.dim, columns), tables }) }
 }
 
 /** The split that a model was not fitted to: what its run held out, else the test split. */
@@ -78,9 +103,9 @@ function heldOutExamples({ manifest }: Flow, dataset: Dataset, count: number): {
   const split = own ? heldOutSplit(manifest) : 'test'
   const { examples, indices } = selectFor(manifest, dataset, split)
   const taken = indices.subarray(0, count)
-  const { dim, dataRange: range } = manifest.model
+  const { dim, dataRange: range, dequantization } = manifest.model
   return {
-    x: tensor('float32', [taken.length, dim], dequantize(examples, taken, { seed: 0, draw: 0, range })),
+    x: tensor('float32', [taken.length, dim], dequantize(examples, taken, { seed: 0, draw: 0, range, dequantization })),
     on: `${split} examples of ${dataset.name}`,
   }
 }

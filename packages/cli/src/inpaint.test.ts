@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Manifest, tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { loadImages } from '@niceflow/data'
 import { readNpy, readPng, writeNpy, writePng } from '@niceflow/formats'
 import { maskNames } from '@niceflow/runtime'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -30,7 +30,7 @@ type Answered = {
 
 let digit: Uint8Array
 beforeAll(async () => {
-  digit = (await loadDataset('mnist')).test.data.slice(0, 784)
+  digit = (await loadImages('mnist')).test.data.slice(0, 784)
   grey('digit.png', 28, digit)
   await answer(['train', ...tinyModel, '--out', path('run')], niceflowHere)
   await answer(['export', path('run'), '--out', path('digits'), ...threads], niceflowHere)
@@ -180,7 +180,7 @@ describe('what cannot be filled is refused in one line', () => {
     expect(await niceflowHere(words)).toMatchObject({ code: 2, stderr: expect.stringContaining('something to show for it') })
     expect(await niceflowHere([...words, '--out', path('a.jpg')])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--out: expected a file ending in .png or .npy, got '),
+      stderr: expect.stringContaining('--out: expected a file ending in .png, .npy, .csv, got '),
     })
   })
 })

@@ -5,6 +5,7 @@ import { imageGrid } from '@niceflow/report'
 import type { Inpainting } from '@niceflow/runtime'
 import { writeAtomic } from '@niceflow/trainer'
 import type { Problem } from './inpainting.ts'
+import { csvHeading, csvRows } from './text.ts'
 
 /** What can be shown of an ascent. */
 export type Filled = {
@@ -17,9 +18,11 @@ export type Filled = {
 
 type Writer = (filled: Filled) => Uint8Array | Promise<Uint8Array>
 
+const table: Writer = ({ model, found: { x } }) => Buffer.from(`${csvHeading(model)}${csvRows(x.data, model.dim)}`)
+
 /** The flags that name a file, and what goes to it by its ending. */
 export const writers: Readonly<Record<'out' | 'figure' | 'trajectory', Readonly<Record<string, Writer>>>> = {
-  out: { '.png': filledImages, '.npy': ({ found }) => writeNpy(found.x) },
+  out: { '.png': filledImages, '.npy': ({ found }) => writeNpy(found.x), '.csv': table },
   figure: { '.png': figure },
   trajectory: { '.gif': animation, '.png': strip },
 }
@@ -39,7 +42,7 @@ const given = (paths: Paths): [flag: string, path: string][] =>
 export function assertPaths(paths: Paths, json: boolean): void {
   for (const [flag, path] of given(paths)) {
     if (writerOf(flag, path)) continue
-    const expected = `a file ending in ${Object.keys(writers[flag as keyof Paths]).join(' or ')}`
+    const expected = `a file ending in ${Object.keys(writers[flag as keyof Paths]).join(', ')}`
     throw new InvalidValueError({ what: `--${flag}`, expected, got: path, usage: true })
   }
   if (!json && given(paths).length === 0) {
@@ -49,13 +52,13 @@ export function assertPaths(paths: Paths, json: boolean): void {
 
 /** @throws InvalidValueError for pictures of a model that is not one of images */
 export function assertPictures(paths: Paths, { imageShape }: ModelFacts): void {
-  const picture = given(paths).find(([, path]) => extname(path).toLowerCase() !== '.npy')
+  const picture = given(paths).find(([, path]) => !['.npy', '.csv'].includes(extname(path).toLowerCase()))
   if (imageShape !== null || !picture) return
   throw new InvalidValueError({
     what: `--${picture[0]}`,
     expected: 'a model of images',
     got: 'vectors',
-    remedy: 'write --out to an .npy file',
+    remedy: 'write --out to a .csv or .npy file',
   })
 }
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { cellWidth, channelsOf, type Manifest, type ModelFacts, meanAndError, NiceflowError, tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { cellWidth, channelsOf, type Manifest, type ModelFacts, meanAndError, NiceflowError, rows, tensor } from '@niceflow/core'
 import { InvalidFileError, readPng, toGrey } from '@niceflow/formats'
 import { type Inpainting, makeMasks, maskNames } from '@niceflow/runtime'
+import { openDataset } from './dataset.ts'
 import type { Rows } from './examples.ts'
 import { readInputs } from './inputs.ts'
 
@@ -33,7 +33,7 @@ export const nanMask = 'nan'
 export async function readProblem(manifest: Manifest, flags: ProblemFlags): Promise<Problem> {
   const { model } = manifest
   // What is hidden need be no number; `inpaint` looks at what is observed.
-  const given = flags.input ? await readInputs(flags.input, manifest, flags.dataDir, { holes: true }) : await ofDataset(model, flags)
+  const given = flags.input ? await readInputs(flags.input, manifest, flags.dataDir, { holes: true }) : await ofDataset(manifest, flags)
   const masks = flags.mask === 'all' ? maskNames : [flags.mask]
   const count = given.dims[0]!
   const rows = masks.length * count
@@ -51,11 +51,12 @@ export async function readProblem(manifest: Manifest, flags: ProblemFlags): Prom
   return { masks, count, x, mask }
 }
 
-async function ofDataset({ dim }: ModelFacts, { dataset: name, dataDir, count }: ProblemFlags): Promise<Rows> {
-  const dataset = await loadDataset(name!, { dir: dataDir })
+async function ofDataset(manifest: Manifest, { dataset: name, dataDir, count }: ProblemFlags): Promise<Rows> {
+  const dataset = await openDataset(name!, { dataDir }, manifest)
+  const { dim } = manifest.model
   if (dataset.dim !== dim) throw new NiceflowError(`dataset ${name}: expected ${dim} dimensions, like the model, got ${dataset.dim}`)
   const taken = Math.min(count, dataset.test.dims[0]!)
-  return tensor('uint8', [taken, dim], dataset.test.data.slice(0, taken * dim))
+  return rows<'uint8' | 'float32'>(dataset.test, 0, taken)
 }
 
 function numbersOf({ data }: Rows): Float32Array {

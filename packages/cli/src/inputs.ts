@@ -1,13 +1,14 @@
 import { InvalidValueError, type Manifest, NiceflowError, rows } from '@niceflow/core'
-import { loadDataset, type SplitName, splitNames } from '@niceflow/data'
+import { type SplitName, splitNames } from '@niceflow/data'
 import { exists, selectFor } from '@niceflow/trainer'
+import { openDataset } from './dataset.ts'
 import { countExamples, joinRows, type ReadOptions, type Rows, readExamples } from './examples.ts'
 
 /** How an example of a dataset is named, for the help. */
-export const placeHelp = 'dataset:split:index, such as mnist:test:7'
+export const placeHelp = 'dataset:split:index, such as mnist:test:7 or table.csv:test:7'
 
 /** How an example is named, for the help. */
-export const inputHelp: string = `a PNG, NPY or IDX file of one, or ${placeHelp}`
+export const inputHelp: string = `a PNG, JPEG, NPY, IDX or CSV file of one, or ${placeHelp}`
 
 type Place = { readonly name: string; readonly split: string; readonly index: number }
 
@@ -24,10 +25,11 @@ export async function readInputs(
   options?: Pick<ReadOptions, 'holes'>,
 ): Promise<Rows> {
   const parts: Rows[] = []
+  const reading = { ...options, resize: manifest.provenance.preparation?.resize }
   for (const word of words) {
     const place = await placeOf(word)
     if (place) parts.push(await exampleOf(word, place, manifest, dataDir))
-    else for await (const { x } of readExamples([word], manifest.model, options)) parts.push(x)
+    else for await (const { x } of readExamples([word], manifest.model, reading)) parts.push(x)
   }
   if (parts.some(({ dtype }) => dtype !== parts[0]!.dtype)) {
     throw new NiceflowError('inputs: expected pixels or floats, got both', { remedy: 'give them one kind at a time' })
@@ -47,7 +49,7 @@ export async function readInput(word: string, manifest: Manifest, dataDir?: stri
 
 /** What a word names in a dataset; a file of that name comes first. */
 async function placeOf(word: string): Promise<Place | undefined> {
-  const [, name, split, index] = /^([\w-]+):([a-z]+):(\d+)$/.exec(word) ?? []
+  const [, name, split, index] = /^(.+):([a-z]+):(\d+)$/.exec(word) ?? []
   return name === undefined || (await exists(word)) ? undefined : { name, split: split!, index: Number(index) }
 }
 
@@ -55,7 +57,7 @@ async function exampleOf(word: string, { name, split, index }: Place, manifest: 
   if (!(splitNames as readonly string[]).includes(split)) {
     throw new InvalidValueError({ what: `split of ${word}`, expected: splitNames.join(', '), got: split, usage: true })
   }
-  const { examples, indices } = selectFor(manifest, await loadDataset(name, { dir }), split as SplitName)
+  const { examples, indices } = selectFor(manifest, await openDataset(name, { dataDir: dir }, manifest), split as SplitName)
   const at = indices[index]
   if (at === undefined) {
     throw new InvalidValueError({ what: `index of ${word}`, expected: `at most ${indices.length - 1}`, got: index, usage: true })

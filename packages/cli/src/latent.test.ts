@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Manifest, parseManifest, type Tensor, tensor } from '@niceflow/core'
-import { loadDataset } from '@niceflow/data'
+import { loadImages } from '@niceflow/data'
 import { readNpy, readPng, writeNpy } from '@niceflow/formats'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { answer, niceflowHere, tinyModel, workspace } from './niceflow.fixture.ts'
@@ -19,7 +19,7 @@ beforeAll(async () => {
   await answer(['train', ...tinyModel, '--out', path('run')], niceflowHere)
   await answer(['export', path('run'), '--out', path('digits'), ...threads], niceflowHere)
   manifest = parseManifest(readFileSync(path('digits', 'flow.json'), 'utf8'), 'flow.json')
-  pixels = (await loadDataset('mnist')).test
+  pixels = (await loadImages('mnist')).test
 })
 
 const array = (file: string): Tensor<'float32'> => readNpy(readFileSync(path(file)), file) as Tensor<'float32'>

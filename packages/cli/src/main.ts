@@ -23,6 +23,11 @@ const commands: readonly Entry[] = [
     load: async () => (await import('./commands/export.ts')).exportCommand,
   },
   {
+    usage: 'import <weights>',
+    about: 'A model that PyTorch trained, as a run: to be exported, or fitted further',
+    load: async () => (await import('./commands/import.ts')).importCommand,
+  },
+  {
     usage: 'eval <bundle>',
     about: 'Measure the log-likelihood of a dataset, and what the scores tell from it',
     load: async () => (await import('./commands/eval.ts')).evalCommand,
@@ -80,7 +85,7 @@ const commands: readonly Entry[] = [
   },
   {
     usage: 'data <action> [dataset]',
-    about: 'Datasets: list shows them, fetch gets one',
+    about: 'Datasets: list shows them, fetch gets one, inspect looks at one before it is trained on',
     load: async () => (await import('./commands/data.ts')).dataCommand,
   },
   {

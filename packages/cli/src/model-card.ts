@@ -1,14 +1,13 @@
-import { type Manifest, pixelLevels, type StorageType } from '@niceflow/core'
+import { isTable, type Manifest, type Preparation, type Provenance, pixelLevels, type StorageType, sharedFormula } from '@niceflow/core'
 import { findEntry } from '@niceflow/data'
 import { type FlowConfig, nice, paperFlows, parameterCount } from '@niceflow/flow'
 import { filesOf } from '@niceflow/runtime'
-import { presetFor, recipeOf } from '@niceflow/trainer'
-import { storageRows } from './bundle.ts'
+import { presetFor, presets, type Recipe, recipeOf, type TrainingConfig } from '@niceflow/trainer'
+import { samplesFiles, storageRows } from './bundle.ts'
 import { type Departure, departures, trainCommandLine } from './recipe-flags.ts'
-import { nats, number, rangeOf } from './text.ts'
+import { densityOf, nats, number, rangeOf } from './text.ts'
 
 export const cardFile = 'README.md'
-export const samplesFile = 'samples.png'
 
 /** A flow in a line. */
 export function flowInWords(config: FlowConfig): string {
@@ -17,29 +16,42 @@ export function flowInWords(config: FlowConfig): string {
   return `${couplings} ${law} couplings of ${hiddenLayers} x ${hiddenDim} hidden units (${activation}), ${prior} prior, ${parameters} parameters`
 }
 
-/** The command that fits the model of a bundle again; for a caller's own array there is none. */
+/** The command that fits the model of a bundle again; for a caller's own array there is none, nor where another program began. */
 export function fitAgain(manifest: Manifest, out = 'RUN'): string | undefined {
-  const { dataset, trainingExamples } = manifest.provenance
+  const { dataset, imported, trainingExamples, preparation } = manifest.provenance
   const entry = findEntry(dataset)
-  if (!entry) return undefined
-  const recipe = recipeOf(manifest)
+  if ((!entry && !preparation) || imported) return undefined
+  const recipe = askedRecipe(manifest)
   const count = trainingExamples + recipe.training.validation
-  const limit = count < entry.figures.train ? [`--limit=${count}`] : []
-  return trainCommandLine(recipe, [`--dataset=${dataset}`, `--out=${out}`, ...limit], dataset)
+  const limit = entry && count < entry.figures.train ? [`--limit=${count}`] : []
+  return trainCommandLine(recipe, [`--dataset=${dataset}`, ...preparationFlags(preparation), `--out=${out}`, ...limit], dataset)
+}
+
+/** A model's recipe without what no one asked for: the range of a table is its data's own. */
+function askedRecipe(manifest: Manifest): Recipe {
+  const recipe = recipeOf(manifest)
+  return isTable(manifest.model) ? { ...recipe, flow: { ...recipe.flow, dataRange: presets.paper.flow.dataRange } } : recipe
+}
+
+/** How a user's files were read, as the flags that say so. */
+function preparationFlags({ resize, grey, columns, testFraction }: Preparation = {}): readonly string[] {
+  return [
+    ...(resize ? [`--resize=${resize.join('x')}`] : []),
+    ...(grey ? ['--grey'] : []),
+    ...(columns ? [`--columns=${columns.join(',')}`] : []),
+    ...(testFraction === undefined ? [] : [`--test-fraction=${testFraction}`]),
+  ]
 }
 
 /** A bundle's model card, in Markdown: all that it says is the manifest's. */
 export function modelCard(manifest: Manifest): string {
   const { name, model, provenance } = manifest
-  const recipe = recipeOf(manifest)
+  const recipe = askedRecipe(manifest)
   const { flow, training } = recipe
-  const density = `nats per example, a density on ${rangeOf(model.dataRange)}^${model.dim}`
+  const table = isTable(model)
+  const density = `nats per example, a density ${table ? densityOf(model) : `on ${rangeOf(model.dataRange)}^${model.dim}`}`
   const again = fitAgain(manifest)
   const inpaints = model.imageShape !== null && manifest.variants[manifest.dtype]?.inpainter !== undefined
-  const chosen =
-    training.validation > 0
-      ? `chosen on ${number(training.validation)} more that were held out`
-      : 'none held out: the last epoch, not the best of some'
   const entry = findEntry(provenance.dataset)
   const licence = entry ? ` Licence of the data: ${entry.licence}.` : ''
   return `# ${name}
@@ -47,11 +59,12 @@ export function modelCard(manifest: Manifest): string {
 A normalizing flow of the family of NICE (Dinh, Krueger and Bengio 2014, https://arxiv.org/abs/1410.8516): ${flowInWords(flow)}.
 ${kinship(manifest)}
 It maps data to independent latent variables and back, exactly, and so gives every example a likelihood.
-${model.imageShape === null ? '' : `\n![Samples drawn from the model](${samplesFile})\n`}
+
+![Samples drawn from the model](${model.imageShape === null ? samplesFiles.numbers : samplesFiles.images})
+
 ## Data
 
-Fitted to ${number(provenance.trainingExamples)} examples of ${provenance.dataset} (SHA-256 ${provenance.datasetSha256}),
-epoch ${number(provenance.epochs)} (${number(provenance.steps)} steps), ${chosen}.
+${fitting(provenance, training)}
 ${dequantization(manifest)}${licence}
 ${recipeTable(manifest)}
 ## Figures
@@ -76,8 +89,8 @@ For drawing examples like the training data, scoring how likely others are under
 deciding about people, nor as the only judge of whether an input is genuine.
 
 \`\`\`sh
-npx niceflow sample . --count 64 --seed 1 --out grid.png
-npx niceflow score . image.png
+npx niceflow sample . --count 64 --seed 1 --out ${table ? 'samples.csv' : 'grid.png'}
+npx niceflow score . ${table ? 'table.csv' : 'image.png'}
 ${inpaints ? 'npx niceflow inpaint . --input image.png --mask top --out filled.png\n' : ''}npx niceflow verify .
 \`\`\`
 
@@ -87,9 +100,15 @@ ${again === undefined ? '' : `\nFitted by \`${again}\`.\n`}
 
 - A high likelihood does not make an example typical, and models of this family give simple data of other kinds high likelihoods. Compare with
   held-out examples, on both sides and of the same complexity (the p-values that \`score\` prints), rather than with a threshold of nats.
-- Likelihoods are comparable between models of the same data on the same data range only.
+- Likelihoods are comparable between models of the same data ${table ? 'in the same units' : 'on the same data range'} only.
 ${inpaints ? '- Filled images are at a hilltop of the likelihood near their start; some hills are near no real example.\n' : ''}- It knows nothing that its training data do not show; samples may resemble training examples.
 `
+}
+
+/** What was kept from training, where a user's files were split. */
+function heldBack({ preparation }: Manifest['provenance']): string {
+  const fraction = preparation?.testFraction
+  return fraction === undefined ? '' : `, a share of ${fraction} of them kept for testing`
 }
 
 /** Fields that change how functions are written and fitted, not which there are. */
@@ -109,7 +128,7 @@ function paperDataset({ provenance: { dataset } }: Manifest): string {
 
 /** What a model has otherwise than the paper's for its data; empty where it has all of it. */
 function otherArchitecture(manifest: Manifest): string {
-  return departures(recipeOf(manifest), presetFor('paper', paperDataset(manifest)))
+  return departures(askedRecipe(manifest), presetFor('paper', paperDataset(manifest)))
     .filter(({ flag: { part, field } }) => part === 'flow' && !sameFunctions.includes(field))
     .map(({ flag, text, usual }) => `${flag.flag} ${text} (there ${usual})`)
     .join('; ')
@@ -127,11 +146,26 @@ export function fromThePaper(manifest: Manifest): string {
   ].join(' ')
 }
 
-/** What was done otherwise than in the paper. */
+/** What the model was fitted to, as far as that is known. */
+function fitting(provenance: Provenance, { validation }: TrainingConfig): string {
+  const { imported, dataset, datasetSha256, epochs, steps, trainingExamples } = provenance
+  const data = `${dataset} (SHA-256 ${datasetSha256})`
+  const origin = imported && `Imported from weights that another program trained (${imported.format}, SHA-256 ${imported.sha256})`
+  if (origin && epochs === 0) return `${origin}, which do not tell what they were fitted to: by its importer's word to ${data}.`
+  const chosen =
+    validation > 0 ? `chosen on ${number(validation)} more that were held out` : 'none held out: the last epoch, not the best of some'
+  return `${origin ? `${origin}, then fitted` : 'Fitted'} to ${number(trainingExamples)} examples of ${data}${heldBack(provenance)},
+epoch ${number(epochs)} (${number(steps)} steps), ${chosen}.`
+}
+
+/** What was done otherwise than in the paper; of a model that was not fitted here, what it is otherwise. */
 function recipeTable(manifest: Manifest): string {
-  const rows = departures(recipeOf(manifest), presetFor('paper', paperDataset(manifest))).map(
-    ({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`,
-  )
+  const { imported, epochs } = manifest.provenance
+  const known = ({ flag: { part, field } }: Departure): boolean =>
+    !(imported && epochs === 0) || part === 'flow' || field === 'dequantization'
+  const rows = departures(askedRecipe(manifest), presetFor('paper', paperDataset(manifest)))
+    .filter(known)
+    .map(({ flag, text, usual }) => `| \`${flag.flag}\` | ${text} | ${usual} | ${flag.about} |`)
   if (rows.length === 0) return "\nFitted by the paper's recipe.\n"
   return `
 ## Recipe
@@ -144,8 +178,13 @@ ${rows.join('\n')}
 `
 }
 
-function dequantization({ model: { pixels, dataRange } }: Manifest): string {
+function dequantization({ model: { pixels, dataRange, columns, imageShape, dequantization } }: Manifest): string {
+  if (isTable({ pixels, imageShape })) {
+    const named = columns ? ` Columns: ${columns.join(', ')}.` : ''
+    return `Values are taken as they are, from ${dataRange[0]} to ${dataRange[1]}, and not dequantised.${named}`
+  }
   if (!pixels) return `Values are taken as they are, on ${rangeOf(dataRange)}.`
+  if (dequantization === 'shared') return `Pixels are dequantised as ${sharedFormula(dataRange)}.`
   const [low, high] = dataRange
   const step = high - low === 1 ? `(pixel + u) / ${pixelLevels}` : `(pixel + u) * ${high - low} / ${pixelLevels}`
   return `Pixels are dequantised as x = ${low === 0 ? '' : `${low} + `}${step}, u uniform on (0, 1).`

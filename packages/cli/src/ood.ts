@@ -90,7 +90,7 @@ async function otherExamples(flow: Flow, name: string, known: Selection, dataDir
   if (Object.hasOwn(hardSets, name)) return whole(await hardImages(name, pixelsOf(known), manifest.model.imageShape))
   if (findEntry(name)) return selectFor(manifest, await loadDataset(name, { dir: dataDir }), 'test')
   const parts: Tensor<'uint8' | 'float32'>[] = []
-  for await (const { x } of readExamples([name], manifest.model)) parts.push(x)
+  for await (const { x } of readExamples([name], manifest.model, { resize: manifest.provenance.preparation?.resize })) parts.push(x)
   return whole(joined(name, parts))
 }
 

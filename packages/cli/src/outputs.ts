@@ -2,6 +2,7 @@ import { extname } from 'node:path'
 import { InvalidValueError, type ModelFacts, sizeOf } from '@niceflow/core'
 import { npyHeader, writePng } from '@niceflow/formats'
 import { imageGrid } from '@niceflow/report'
+import { csvHeading, csvRows } from './text.ts'
 
 /** Examples of the shape `dims`, the last of them the model's dimensions, in parts that may be made while they are written. */
 export type ExamplesInParts = { readonly dims: readonly number[]; readonly parts: AsyncIterable<Float32Array> | Iterable<Float32Array> }
@@ -26,6 +27,10 @@ const writers: Readonly<Record<string, ExamplesWriter>> = {
     }
     yield writePng(imageGrid(images, { shape, range, ...(columns === undefined ? {} : { columns }) }))
   },
+  '.csv': async function* ({ dims, parts }, model) {
+    yield Buffer.from(csvHeading(model))
+    for await (const part of parts) yield Buffer.from(csvRows(part, dims.at(-1)!))
+  },
   '.npy': async function* ({ dims, parts }) {
     yield npyHeader('float32', dims)
     for await (const { buffer, byteOffset, byteLength } of parts) yield new Uint8Array(buffer, byteOffset, byteLength)
@@ -43,7 +48,7 @@ export const isPicture = (out: string): boolean => kindOf(out) === '.png'
  */
 export function writerOf(out: string, count = 0, images = 1): ExamplesWriter {
   const write = writers[kindOf(out)]
-  if (!write) throw new InvalidValueError({ what: '--out', expected: 'a file ending in .png or .npy', got: out, usage: true })
+  if (!write) throw new InvalidValueError({ what: '--out', expected: 'a file ending in .png, .npy or .csv', got: out, usage: true })
   const most = Math.floor(gridLimit / images)
   if (isPicture(out) && count > most) {
     const expected = `at most ${most} in a PNG${images > 1 ? `, ${images} images each` : ''}`

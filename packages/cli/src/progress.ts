@@ -89,8 +89,11 @@ export function bytesProgress(what: string, total: number): { readonly update: (
 /** Bytes of a model of which its owner should know: more than a laptop's share. */
 const worthTelling = 4e9
 
-/** Shows a training run: a bar on the terminal, else a line an epoch. */
-export function trainProgress(): { readonly onProgress: (progress: TrainProgress) => void; readonly stop: () => void } {
+/** Shows a training run, on examples that are called so: a bar on the terminal, else a line an epoch. */
+export function trainProgress(what: 'images' | 'examples'): {
+  readonly onProgress: (progress: TrainProgress) => void
+  readonly stop: () => void
+} {
   const bar = progressBar()
   let epochs = 0
   let left = Number.NaN
@@ -136,7 +139,7 @@ export function trainProgress(): { readonly onProgress: (progress: TrainProgress
       case 'steps': {
         const { epoch, step, steps, logLikelihood, imagesPerSecond } = progress
         left = progress.secondsLeft
-        const speed = `${number(imagesPerSecond)} images/s, ${duration(left)} left`
+        const speed = `${number(imagesPerSecond)} ${what}/s, ${duration(left)} left`
         bar.update(step, steps, `epoch ${epoch}/${epochs} | ${nats(logLikelihood)} nats${heldOut} | ${speed}`)
         break
       }
@@ -144,7 +147,7 @@ export function trainProgress(): { readonly onProgress: (progress: TrainProgress
         const { record, best, imagesPerSecond } = progress
         const { epoch, training, validation } = record
         heldOut = validation === null ? '' : `, held out ${nats(validation)}${best ? ' (best)' : ''}`
-        const speed = `${number(imagesPerSecond)} images/s, ${duration(left)} left`
+        const speed = `${number(imagesPerSecond)} ${what}/s, ${duration(left)} left`
         if (!process.stderr.isTTY) note(`epoch ${epoch}/${epochs}: ${nats(training)} nats${heldOut}, ${speed}`)
         break
       }

@@ -35,11 +35,37 @@ test.each([
   ['mid-dim', 'hiddenDim', 1000],
   ['hidden', 'hiddenLayers', 5],
   ['save-every', 'saveEvery', 5],
+  ['epsilon', 'epsilon', 1e-4],
   ['weight-decay', 'weightDecay', 0],
+  ['dequantize', 'dequantization', 'independent'],
 ])('--%s sets %s, which the PyTorch port has at %j', (name, field, value) => {
   const flag = recipeFlags.find(({ flag }) => flag === name)!
   expect(flag.field).toBe(field)
   expect(fieldOf(presets[defaultPreset], flag)).toBe(value)
+})
+
+test.each([
+  ['batch-size', 256],
+  ['max-iter', 75],
+  ['lr', 1e-3],
+  ['momentum', 0.9],
+  ['decay', 0.999],
+  ['epsilon', 1e-8],
+  ['schedule', 'constant'],
+  ['validation', 0],
+  ['save-every', 5],
+  ['scale-init', 'normal'],
+  ['coupling-init', 'masked'],
+  ['dequantize', 'shared'],
+  ['activation', 'leaky-relu'],
+  ['leak', 0.2],
+  ['start', 'second'],
+  ['coupling', 4],
+  ['hidden', 5],
+  ['mid-dim', 1000],
+  ['latent', 'logistic'],
+])('PyTorch’s masked form has --%s at %j', (name, value) => {
+  expect(fieldOf(presets.masked, recipeFlags.find(({ flag }) => flag === name)!)).toBe(value)
 })
 
 test('read undoes write, for every field of every preset', () => {
@@ -79,7 +105,8 @@ test('a command line begins at the nearest preset', () => {
 
 test("a flag's default is the PyTorch port's, with the presets that have another", () => {
   const by = (name: string): string => presetDefaults(recipeFlags.find(({ flag }) => flag === name)!)
-  expect(by('activation')).toBe('relu')
+  expect(by('activation')).toBe('relu; masked: leaky-relu')
+  expect(by('dequantize')).toBe('independent; masked: shared')
   expect(by('schedule')).toBe('constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine')
 })
 

@@ -2,8 +2,9 @@ import { extname } from 'node:path'
 import { InvalidValueError, type StorageType } from '@niceflow/core'
 import { readBundle } from '@niceflow/runtime-node'
 import { assertReplaceableFile, type SingleGraph, writeSingleFile } from '@niceflow/trainer'
-import { ownDataset, type Verified, verificationText, verifiedExamples, verifyVariants } from './bundle.ts'
+import { type Verified, verificationText, verifiedExamples, verifyVariants } from './bundle.ts'
 import type { Answer } from './command.ts'
+import { ownDataset } from './dataset.ts'
 import type { DeviceFlags } from './flags.ts'
 import { oneOf, withBundle } from './source.ts'
 import { megabytes } from './text.ts'
@@ -31,7 +32,7 @@ export async function exportSingleFile({ source, graph, out, name, dtype: dtypes
   return withBundle(source, { name, dtype: stored }, async (bundle) => {
     const { manifest, dtype } = await readBundle(bundle, { verify: false, ...(stored && { dtype: stored }) })
     const { dataDir, ...device } = flags
-    const dataset = await ownDataset(manifest.provenance.dataset, dataDir)
+    const dataset = await ownDataset(manifest, dataDir)
     let verified: readonly Verified[] = []
     const check = async (file: string): Promise<void> => {
       verified = await verifyVariants(bundle, [dtype], { ...device, dataset, count: verifiedExamples, graphs: { [graph]: file } })

@@ -1,7 +1,8 @@
 import { readBundle } from '@niceflow/runtime-node'
 import { type Target, writeTarget } from '@niceflow/trainer'
-import { ownDataset, type Verified, verificationText, verifiedExamples, verifyVariants } from './bundle.ts'
+import { type Verified, verificationText, verifiedExamples, verifyVariants } from './bundle.ts'
 import type { Answer } from './command.ts'
+import { ownDataset } from './dataset.ts'
 import type { SingleFileFlags } from './single-file.ts'
 import { oneOf, withBundle } from './source.ts'
 import { megabytes, shellWord, table } from './text.ts'
@@ -24,7 +25,7 @@ export async function exportTarget({ source, target, out, name, dtype: dtypes, o
   return withBundle(source, { name, dtype: stored }, async (bundle) => {
     const { manifest, dtype } = await readBundle(bundle, { verify: false, ...(stored && { dtype: stored }) })
     const { dataDir, ...device } = flags
-    const dataset = await ownDataset(manifest.provenance.dataset, dataDir)
+    const dataset = await ownDataset(manifest, dataDir)
     let verified: readonly Verified[] = []
     const files = await writeTarget(bundle, out, {
       target,

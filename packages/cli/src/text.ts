@@ -1,4 +1,4 @@
-import type { DataRange } from '@niceflow/core'
+import { type DataRange, isTable, type ModelFacts } from '@niceflow/core'
 
 /** Words and numbers as the terminal shows them. */
 
@@ -15,6 +15,11 @@ export function nats(value: number | null): string {
 /** Where a likelihood is a density: `[0, 1]`. */
 export function rangeOf([low, high]: DataRange): string {
   return `[${low}, ${high}]`
+}
+
+/** Where a model's likelihood is a density, after "nats": `on [0, 1]`, or in the units of whoever measured what a table holds. */
+export function densityOf(model: Pick<ModelFacts, 'pixels' | 'imageShape' | 'dataRange'>): string {
+  return isTable(model) ? "in the data's own units" : `on ${rangeOf(model.dataRange)}`
 }
 
 export function megabytes(bytes: number): string {
@@ -35,6 +40,35 @@ export function table(rows: readonly (readonly string[])[], left: readonly numbe
   const cell = (text: string, column: number): string =>
     column === 0 || left.includes(column) ? text.padEnd(widths[column]!) : text.padStart(widths[column]!)
   return rows.map((row) => row.map(cell).join('  ').trimEnd()).join('\n')
+}
+
+/** A field of a CSV file, quoted where it must be; nothing for what is not known. */
+export function csvField(value: string | number | boolean | null): string {
+  const text = String(value ?? '')
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** The first line of a table of examples: what its columns are called, where they have names. */
+export function csvHeading({ columns }: Pick<ModelFacts, 'columns'>): string {
+  return columns ? `${columns.map(csvField).join(',')}\n` : ''
+}
+
+/** Examples as lines of a table, their numbers as `shortest` writes them. */
+export function csvRows(values: Float32Array, width: number): string {
+  let lines = ''
+  for (let start = 0; start < values.length; start += width) {
+    lines += `${Array.from(values.subarray(start, start + width), shortest).join(',')}\n`
+  }
+  return lines
+}
+
+/** A float32 number in the fewest digits that are no other one: nine at the most. */
+function shortest(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const rounded = Number(value.toPrecision(digits))
+    if (Math.fround(rounded) === value) return rounded
+  }
+  return Number(value.toPrecision(9))
 }
 
 /** A word of a command line, quoted for a shell where it must be. */

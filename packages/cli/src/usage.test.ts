@@ -24,7 +24,7 @@ describe.concurrent('the command, in a process of its own', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const names = [...stdout.matchAll(/^ {2}niceflow (\w+)/gm)].map(([, name]) => name)
     expect(names).toEqual(
-      'train export eval score sample inpaint interpolate traverse spectrum verify summary serve report bench data setup doctor completion'.split(
+      'train export import eval score sample inpaint interpolate traverse spectrum verify summary serve report bench data setup doctor completion'.split(
         ' ',
       ),
     )
@@ -130,7 +130,11 @@ test.each<[string, string, string]>([
   ['eval B --dataset mnist --split test --out a.svg', 'Missing dependent arguments: out -> ood', 'niceflow eval --help says what there is'],
   ['eval BUNDLE --device-id -1', '--device-id: expected an integer from 0, got -1', 'niceflow eval --help says what there is'],
   ['sample BUNDLE --out a.png --count -1', '--count: expected an integer from 1, got -1', 'niceflow sample --help says what there is'],
-  ['sample BUNDLE --out a.gif', '--out: expected a file ending in .png or .npy, got a.gif', 'niceflow sample --help says what there is'],
+  [
+    'sample BUNDLE --out a.gif',
+    '--out: expected a file ending in .png, .npy or .csv, got a.gif',
+    'niceflow sample --help says what there is',
+  ],
   [
     'sample B --out a.png --count 100000',
     '--count: expected at most 10000 in a PNG, got 100000',
@@ -191,7 +195,11 @@ test.each<[string, string, string]>([
     '--quantiles: expected numbers between 0 and 1, separated by commas, got 1',
     'niceflow traverse --help says what there is',
   ],
-  ['traverse B --out s.gif', '--out: expected a file ending in .png or .npy, got s.gif', 'niceflow traverse --help says what there is'],
+  [
+    'traverse B --out s.gif',
+    '--out: expected a file ending in .png, .npy or .csv, got s.gif',
+    'niceflow traverse --help says what there is',
+  ],
   [
     'spectrum B --dataset mnist --out s.png',
     '--out: expected a file ending in .svg, got s.png',
@@ -203,7 +211,7 @@ test.each<[string, string, string]>([
 
 test('a config file that is wrong is named, with the field', async () => {
   writeFileSync(path('config.json'), '{"preset":"slow"}')
-  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "pytorch"|"paper"|"quick"|"best"|"affine"|"histogram"|"small", got "slow"`
+  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "pytorch"|"masked"|"paper"|"quick"|"best"|"affine"|"histogram"|"small", got "slow"`
   const outcome = await niceflowHere(['train', '--out', path('never'), '--config', path('config.json')])
   expect(outcome).toEqual(refusal(2, message, 'niceflow train --help says what there is'))
 })
@@ -232,7 +240,7 @@ test.each([
 })
 
 test('the help of each command has examples', async () => {
-  for (const name of 'train export eval score sample interpolate traverse spectrum verify summary report bench data setup doctor'.split(
+  for (const name of 'train export import eval score sample interpolate traverse spectrum verify summary report bench data setup doctor'.split(
     ' ',
   )) {
     expect((await niceflowHere([name, '--help'])).stdout).toMatch(/^Examples:\n +niceflow /m)
@@ -241,7 +249,7 @@ test('the help of each command has examples', async () => {
 
 test('train --help gives every default as the preset has it', async () => {
   const { stdout } = await niceflowHere(['train', '--help'])
-  expect(stdout).toMatch(/--activation .*\[default: relu\]/)
+  expect(stdout).toMatch(/--activation .*\[default: relu; masked: leaky-relu\]/)
   expect(stdout.replace(/\s+/g, ' ')).toContain(
     '[default: constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine]',
   )

@@ -47,6 +47,28 @@ const anySizes = fc.record({
   stepsPerRun: fc.integer({ min: 1, max: 6 }),
 })
 
+describe('shared noise', () => {
+  /** Black images on [0, 1]: each value is its noise, over 256. */
+  const black = tensor('uint8', [10, dim])
+  const noise = (changes: Partial<BatchOptions>): number[][] => rowsOf({ examples: black, dequantization: 'shared', ...changes })
+
+  it('is one for each batch of an epoch, whatever a run holds', () => {
+    const rows = noise({ batchSize: 4, stepsPerRun: 1 })
+    const kinds = [...new Set(rows.map((row) => row.join()))]
+    expect(rows.map((row) => kinds.indexOf(row.join()))).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
+    expect(noise({ batchSize: 4, stepsPerRun: 3 })).toEqual(rows)
+    expect(noise({ batchSize: 4, epoch: 1 })).not.toEqual(rows)
+  })
+
+  it('is the same for all that is scored, in whatever parts', () => {
+    const score = (indices: number[]): Float32Array =>
+      dequantize(black, Uint32Array.from(indices), { seed: 2, draw: 3, range: unit, dequantization: 'shared' })
+    const all = score([0, 1, 2, 3])
+    expect(all).toEqual(Float32Array.of(...score([3]), ...score([1, 0]), ...score([2])))
+    expect(new Set(all).size).toBe(dim)
+  })
+})
+
 describe('batches', () => {
   it('gives every example in use once an epoch, whatever the sizes', () => {
     fc.assert(

@@ -1,4 +1,4 @@
-import { dequantizeRow } from './dequantize.ts'
+import { type Dequantization, dequantizeRow, noiseKey } from './dequantize.ts'
 import { InvalidValueError } from './error.ts'
 import { drawMove, type ImageShift, moveImage } from './image-shift.ts'
 import type { DataRange } from './likelihood.ts'
@@ -16,16 +16,34 @@ export type DequantizeOptions = {
   /** Which draw of the same example: the epoch in training, 0, 1, … in evaluation. */
   readonly draw: number
   readonly range: DataRange
+  /** @default 'independent' */
+  readonly dequantization?: Dequantization | undefined
+  /** Examples that share noise, where it is shared: all when left out. `firstRow` is the place of the first of them in its epoch. */
+  readonly batchSize?: number | undefined
+  readonly firstRow?: number | undefined
   /** Moves images first; they stay where they are when left out. */
   readonly imageShift?: ImageShift | undefined
 }
 
 /**
  * Examples as the model takes them, moved where asked for: pixels by `dequantizeRow`, floats as they are.
- * @param indices rows of `examples`; an example's draws are keyed on its index, so they do not depend on the others
+ * @param indices rows of `examples`; an example's draws are keyed on its index, so they do not depend on the others (its noise, where that is
+ * shared, on its batch's place)
  * @returns float32 [indices.length, dim]
  */
-export function dequantize(examples: Examples, indices: Uint32Array, { seed, draw, range, imageShift }: DequantizeOptions): Float32Array {
+export function dequantize(
+  examples: Examples,
+  indices: Uint32Array,
+  {
+    seed,
+    draw,
+    range,
+    dequantization: how = 'independent',
+    batchSize = Number.POSITIVE_INFINITY,
+    firstRow = 0,
+    imageShift,
+  }: DequantizeOptions,
+): Float32Array {
   const [count, dim] = examples.dims as [number, number]
   const out = new Float32Array(indices.length * dim)
   for (let i = 0; i < indices.length; i++) {
@@ -35,7 +53,8 @@ export function dequantize(examples: Examples, indices: Uint32Array, { seed, dra
     const move = imageShift && drawMove(streamKey(seed, 'augmentation', index, draw), imageShift.pixels)
     const moved = <Row extends Uint8Array | Float32Array>(image: Row, background: number): Row =>
       move ? moveImage(image, imageShift.shape, move, background) : image
-    if (row.dtype === 'uint8') dequantizeRow(moved(row.data, 0), streamKey(seed, 'dequantization', index, draw), range, out, i * dim)
+    const batch = Math.floor((firstRow + i) / batchSize)
+    if (row.dtype === 'uint8') dequantizeRow(moved(row.data, 0), noiseKey(how, seed, { index, draw, batch }), range, out, i * dim, how)
     else out.set(moved(row.data, range[0]), i * dim)
   }
   return out
@@ -48,14 +67,14 @@ export type BatchOptions = Selection & {
   readonly epoch: number
   /** Training steps that share one run. */
   readonly stepsPerRun: number
-} & Pick<DequantizeOptions, 'range' | 'imageShift'>
+} & Pick<DequantizeOptions, 'range' | 'dequantization' | 'imageShift'>
 
 /** The input of one run of the training engine: `x` is float32 [steps, batch, dim]. */
 export type BatchRun = { readonly x: Float32Array; readonly steps: number; readonly batch: number }
 
 /**
  * One epoch as runs of whole batches, every example once. What whole batches leave over comes last, as a run of one smaller batch. An
- * example's values depend on neither batch size nor order.
+ * example's values depend on neither batch size nor order, unless its batch shares noise.
  * @throws InvalidValueError (usage) for a batch size or a number of steps that is not a positive integer
  */
 export function batches(options: BatchOptions): Generator<BatchRun, void, undefined> {
@@ -75,11 +94,13 @@ function* runs({
   epoch,
   stepsPerRun,
   range,
+  dequantization,
   imageShift,
 }: BatchOptions): Generator<BatchRun, void, undefined> {
   const order = permutation(streamKey(seed, 'shuffle', epoch), indices.length).map((i) => indices[i]!)
   const run = (start: number, end: number, batch: number): BatchRun => {
-    const x = dequantize(examples, order.subarray(start, end), { seed, draw: epoch, range, imageShift })
+    const shared = { dequantization, batchSize, firstRow: start }
+    const x = dequantize(examples, order.subarray(start, end), { seed, draw: epoch, range, ...shared, imageShift })
     return { x, steps: (end - start) / batch, batch }
   }
   const whole = order.length - (order.length % batchSize)

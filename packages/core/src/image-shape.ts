@@ -1,5 +1,3 @@
-import * as z from 'zod/mini'
-
 /** Rows and columns of an image, one level a pixel; or those of a colour image, the red, green and blue of each pixel side by side, as PNG has them. */
 export type ImageShape = readonly [rows: number, columns: number] | readonly [rows: number, columns: number, channels: 3]
 
@@ -15,10 +13,3 @@ export function planeOf<Pixels extends Uint8Array | Float32Array>(image: Pixels,
   for (let pixel = 0; pixel < plane.length; pixel++) plane[pixel] = image[pixel * channels + channel]!
   return plane
 }
-
-const side = z.int().check(z.positive())
-
-/** What a manifest and a checkpoint may say; null is for data that are no images. */
-export const imageShapeSchema: z.ZodMiniType<ImageShape | null> = z.nullable(
-  z.union([z.tuple([side, side]), z.tuple([side, side, z.literal(3)])], 'expected [rows, columns], [rows, columns, 3] or null'),
-)

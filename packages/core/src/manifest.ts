@@ -1,7 +1,8 @@
 import * as z from 'zod/mini'
+import { type Dequantization, dequantizations } from './dequantize.ts'
 import type { Quantiles } from './empirical.ts'
 import { NiceflowError } from './error.ts'
-import { type ImageShape, imageShapeSchema } from './image-shape.ts'
+import type { ImageShape } from './image-shape.ts'
 import type { DataRange } from './likelihood.ts'
 import { sizeOf } from './tensor.ts'
 
@@ -31,23 +32,51 @@ export type ModelFacts = {
   readonly prior: 'logistic' | 'gaussian'
   /** The range on which `x` lives and on which the likelihood is a density. */
   readonly dataRange: DataRange
-  /** True where `x` is made of 8-bit pixels as low + (pixel + u) * cell width. */
+  /** True where `x` is made of 8-bit pixels. */
   readonly pixels: boolean
+  /** How, where it is not the paper's low + (pixel + u) * cell width. */
+  readonly dequantization?: Dequantization | undefined
   /** Of the image that `x` is, where it is one. */
   readonly imageShape: ImageShape | null
+  /** What the dimensions are called, where the data name them: the columns of a table. */
+  readonly columns?: readonly string[] | undefined
   /** s [dim] of z = exp(s) h: latent d spreads over exp(-s_d) times the prior's scale. Absent in bundles of older versions. */
   readonly logScale?: readonly number[] | undefined
 }
 
+/** Whether a model is one of numbers as they are, in the units of whoever measured them, and so has no range or cells of pixels. */
+export function isTable({ pixels, imageShape }: Pick<ModelFacts, 'pixels' | 'imageShape'>): boolean {
+  return !pixels && imageShape === null
+}
+
+/** How a user's files were read: what makes the same examples of them again. */
+export type Preparation = {
+  /** Images were scaled to this size. */
+  readonly resize?: readonly [width: number, height: number] | undefined
+  /** Colours became grey levels. */
+  readonly grey?: boolean | undefined
+  /** The columns of a table that were taken, by name or by number from 1. */
+  readonly columns?: readonly string[] | undefined
+  /** The share of the examples that became the test split, where the files had none. */
+  readonly testFraction?: number | undefined
+}
+
+/** A file of weights that another program trained. */
+export type Imported = { readonly format: string; readonly sha256: string }
+
 /** Where a model comes from: enough to train it again. */
 export type Provenance = {
   readonly seed: number
+  /** A name of the catalogue, or the path of a user's files. */
   readonly dataset: string
   readonly datasetSha256: string
+  readonly preparation?: Preparation | undefined
   readonly trainingExamples: number
   readonly epochs: number
   readonly steps: number
   readonly engine: string
+  /** What it was before the epochs that are counted here; absent where it began with them. */
+  readonly imported?: Imported | undefined
   readonly versions: Readonly<Record<string, string>>
   /** How it was fitted, as `@niceflow/trainer` validates it. */
   readonly training?: unknown
@@ -130,6 +159,11 @@ const line = z.object({ intercept: finite, slope: finite })
 const estimate = z.object({ mean: finite, standardError: finite })
 const storage = z.enum(storageTypes)
 
+/** What a manifest and a checkpoint may say of `imageShape`; null is for data that are no images. */
+export const imageShapeSchema: z.ZodMiniType<ImageShape | null> = z.nullable(
+  z.union([z.tuple([count, count]), z.tuple([count, count, z.literal(3)])], 'expected [rows, columns], [rows, columns, 3] or null'),
+)
+
 const schema: z.ZodMiniType<Manifest> = z.object({
   formatVersion: z.literal(manifestVersion),
   name: z.string(),
@@ -139,7 +173,9 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       prior: z.enum(['logistic', 'gaussian']),
       dataRange: pair,
       pixels: z.boolean(),
+      dequantization: z.optional(z.enum(dequantizations)),
       imageShape: imageShapeSchema,
+      columns: z.optional(z.array(z.string())),
       logScale: z.optional(z.array(finite)),
     })
     .check(
@@ -150,6 +186,10 @@ const schema: z.ZodMiniType<Manifest> = z.object({
       z.refine(({ dim, logScale }) => logScale === undefined || logScale.length === dim, {
         path: ['logScale'],
         error: 'expected one number for each dimension',
+      }),
+      z.refine(({ dim, columns }) => columns === undefined || columns.length === dim, {
+        path: ['columns'],
+        error: 'expected one name for each dimension',
       }),
     ),
   config: z.unknown(),
@@ -163,10 +203,19 @@ const schema: z.ZodMiniType<Manifest> = z.object({
     seed: z.int(),
     dataset: z.string(),
     datasetSha256: sha256,
+    preparation: z.optional(
+      z.object({
+        resize: z.optional(z.tuple([count, count])),
+        grey: z.optional(z.boolean()),
+        columns: z.optional(z.array(z.string())),
+        testFraction: z.optional(finite),
+      }),
+    ),
     trainingExamples: count,
     epochs: z.int(),
     steps: z.int(),
     engine: z.string(),
+    imported: z.optional(z.object({ format: z.string(), sha256 })),
     versions: z.record(z.string(), z.string()),
     training: z.optional(z.unknown()),
   }),

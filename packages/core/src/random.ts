@@ -21,6 +21,7 @@ export const purposes = {
   inpaintingStart: 21,
   inpaintingNoise: 22,
   inpaintingDequantization: 23,
+  synthesis: 24,
 } as const
 export type Purpose = keyof typeof purposes
 

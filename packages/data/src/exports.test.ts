@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import * as data from './index.ts'
 
-it('exports the catalogue, hard sets, fetching, loading, and splits', () => {
+it("exports the catalogue, hard sets, known densities, fetching, loading, users' files, and splits", () => {
   expect(Object.keys(data).sort()).toEqual([
     'DatasetFileError',
     'catalogue',
@@ -10,15 +10,28 @@ it('exports the catalogue, hard sets, fetching, loading, and splits', () => {
     'describeDataset',
     'describeDatasets',
     'download',
+    'drawPoints',
     'fetchDataset',
+    'fileKind',
+    'filesIn',
     'findEntry',
     'hardImages',
     'hardSets',
+    'inspectData',
     'isLacking',
+    'isPath',
+    'kindNames',
+    'knownDensities',
     'loadDataset',
+    'loadImages',
+    'logDensitiesOf',
     'parseName',
+    'readHead',
+    'readWhole',
     'selectSplit',
     'splitIndices',
     'splitNames',
+    'unreadable',
+    'usualTestFraction',
   ])
 })

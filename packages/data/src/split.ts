@@ -32,14 +32,18 @@ export function splitIndices(
 
 /**
  * The examples of a split.
- * @throws InvalidValueError (usage) for a validation split of no examples, or one that leaves none to train on
+ * @throws InvalidValueError (usage) for a validation or test split of no examples, or one that leaves none to train on
  */
 export function selectSplit(
   dataset: { readonly train: Examples; readonly test: Examples },
   split: SplitName,
   { validation, seed }: SplitOptions,
 ): Selection {
-  if (split === 'test') return { examples: dataset.test, indices: Uint32Array.from({ length: dataset.test.dims[0]! }, (_, i) => i) }
+  if (split === 'test') {
+    const count = dataset.test.dims[0]!
+    if (count === 0) throw new InvalidValueError({ what: 'test examples', expected: 'at least 1 to evaluate on', got: count, usage: true })
+    return { examples: dataset.test, indices: Uint32Array.from({ length: count }, (_, i) => i) }
+  }
   if (split === 'validation' && validation === 0) {
     throw new InvalidValueError({ what: 'validation examples', expected: 'at least 1 to evaluate on', got: validation, usage: true })
   }

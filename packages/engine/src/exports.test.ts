@@ -28,6 +28,8 @@ it('exports these names and no others', () => {
       "startFrom",
       "startModel",
       "stepsOfEpoch",
+      "suitedTo",
+      "tablePreset",
       "tfjsEngine",
       "tfjsKernels",
       "trainEpoch",

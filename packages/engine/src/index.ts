@@ -1,3 +1,4 @@
+export { suitedTo } from './adapt.ts'
 export { DivergedError } from './diverged.ts'
 export * from './engine.ts'
 export { type EpochOptions, type EpochProgress, stepsOfEpoch, trainEpoch } from './epoch.ts'

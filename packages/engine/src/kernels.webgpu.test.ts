@@ -27,7 +27,7 @@ const optimizer = clipped(
 
 const size = { ...paperMnist, dim: 6, couplings: 3, hiddenLayers: 2, hiddenDim: 8, bins: 4 } satisfies FlowConfig
 const configs: readonly FlowConfig[] = [
-  ...(['additive', 'multiplicative', 'affine', 'histogram'] as const).map((law) => ({ ...size, law })),
+  ...(['additive', 'multiplicative', 'affine', 'histogram', 'spline'] as const).map((law) => ({ ...size, law })),
   { ...size, prior: 'gaussian' },
   { ...size, activation: 'leaky-relu', shiftUnit: 'deviation' },
   { ...size, partition: 'dyadic', start: 'second' },

@@ -58,6 +58,7 @@ const laws: Readonly<Record<string, Partial<FlowConfig>>> = {
       { kind: 'logit', alpha: 1e-6 },
     ],
   },
+  'a flow of splines': { law: 'spline', bins: 4, hiddenLayers: 1, prior: 'gaussian', preprocessing: [{ kind: 'standardize' }] },
 }
 const learningRates = [1e-2, 5e-3, 2e-3, 1e-3]
 

@@ -1,12 +1,20 @@
-import { cellWidth, dequantize, type ImageShift, pixelLevels, rows, type Selection, type Tensor, tensor } from '@niceflow/core'
+import {
+  cellWidth,
+  type Dequantization,
+  dequantize,
+  type ImageShift,
+  isConstant,
+  pixelLevels,
+  rows,
+  type Selection,
+  type Tensor,
+  tensor,
+} from '@niceflow/core'
 import { type Flow, type Moments, type ParameterValues, ports, preprocessingGraph } from '@niceflow/flow'
 import { encodeModel } from '@niceflow/graph'
 import type { OpenSession } from './onnxruntime.ts'
 import type { MomentRows } from './second-moments.ts'
 import { type MeasuredWhitening, measureWhitening, type WhiteningProgress, type WhiteningSource } from './whitening.ts'
-
-/** Columns that vary by less than float32 resolves are constant: they keep their unit, where a scale of theirs would make noise of rounding. */
-const resolution = 2 ** -23
 
 /** Rows held in memory at once. */
 const chunk = 1000
@@ -30,6 +38,7 @@ export type MomentsOptions = MeasuringOptions & {
   readonly data: TrainingRows
   /** Of the draws that dequantise it. */
   readonly seed: number
+  readonly dequantization: Dequantization
   /** How many preprocessing steps the data have passed, and the parameters of these. */
   readonly steps: number
   readonly values: ParameterValues
@@ -39,7 +48,7 @@ export type MomentsOptions = MeasuringOptions & {
 export type MeasuredMoments = Omit<Moments, 'whitening'> & { readonly whitening: (epsilon: number) => Promise<MeasuredWhitening> }
 
 /** The dequantised data behind some preprocessing steps: [n, dim], a thousand rows at a time. */
-async function* passed({ flow, data, seed, steps, values, open }: MomentsOptions): AsyncGenerator<Tensor<'float32'>> {
+async function* passed({ flow, data, seed, dequantization, steps, values, open }: MomentsOptions): AsyncGenerator<Tensor<'float32'>> {
   const { dim, dataRange: range } = flow.config
   const { examples, indices, imageShift } = data
   const session = steps > 0 ? await open(encodeModel({ graph: preprocessingGraph(flow, steps), metadata: {} }), 'evaluation') : undefined
@@ -47,7 +56,8 @@ async function* passed({ flow, data, seed, steps, values, open }: MomentsOptions
   try {
     for (let start = 0; start < indices.length; start += chunk) {
       const taken = indices.subarray(start, start + chunk)
-      const x = tensor('float32', [taken.length, dim], dequantize(examples, taken, { seed, draw: 0, range, imageShift }))
+      const spread = { seed, draw: 0, range, dequantization, batchSize: 1, firstRow: start, imageShift }
+      const x = tensor('float32', [taken.length, dim], dequantize(examples, taken, spread))
       yield session ? ((await session.run({ [ports.data]: x, ...parameters })).y as Tensor<'float32'>) : x
     }
   } finally {
@@ -75,7 +85,7 @@ async function* pixelRows(examples: Tensor<'uint8'>, indices: Uint32Array): Asyn
 function whiteningSource(options: MomentsOptions): WhiteningSource {
   const { dim, dataRange } = options.flow.config
   const { examples, indices } = options.data
-  if (options.steps > 0 || examples.dtype !== 'uint8') {
+  if (options.steps > 0 || examples.dtype !== 'uint8' || options.dequantization !== 'independent') {
     const plain = (): AsyncIterable<MomentRows> => passed(options)
     return { rows: plain, dim, low: 0, scale: 1, noise: 0 }
   }
@@ -85,7 +95,8 @@ function whiteningSource(options: MomentsOptions): WhiteningSource {
 
 /**
  * Mean and standard deviation of each dimension of the dequantised data behind some preprocessing steps (Welford's running sums), and the shares
- * of all values in 256 cells of [0, 1]; the outer cells take what lies beyond.
+ * of all values in 256 cells of [0, 1]; the outer cells take what lies beyond. Noise that batches share varies from one to the next: here each
+ * example has its own.
  */
 export async function measureMoments(options: MomentsOptions): Promise<MeasuredMoments> {
   const { dim } = options.flow.config
@@ -107,7 +118,8 @@ export async function measureMoments(options: MomentsOptions): Promise<MeasuredM
   }
   const deviation = squares.map((sum, d) => {
     const measured = Math.sqrt(sum / count)
-    return measured > resolution * Math.abs(mean[d]!) ? measured : 1
+    // Constant columns keep their unit, where a scale of theirs would make noise of rounding.
+    return isConstant({ mean: mean[d]!, deviation: measured }) ? 1 : measured
   })
   return { mean, deviation, cells: cells.map((number) => number / (count * dim)), whitening: whiteningOf(options) }
 }

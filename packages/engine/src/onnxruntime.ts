@@ -1,5 +1,5 @@
-import type { Tensor } from '@niceflow/core'
-import { evaluationGraph, nextName, parametersOf, ports, stateArrays, trainingGraph } from '@niceflow/flow'
+import { sizeOf, type Tensor } from '@niceflow/core'
+import { evaluationGraph, nextName, parametersOf, ports, type StateArray, stateArrays, trainingGraph } from '@niceflow/flow'
 import { encodeModel, type Graph } from '@niceflow/graph'
 import type { Session } from '@niceflow/runtime'
 import type { Engine, EngineModel, TrainingState } from './engine.ts'
@@ -10,20 +10,23 @@ export type OpenSession = (model: Uint8Array, use: 'training' | 'evaluation') =>
 
 /**
  * Steps in a turn of the Loop. ONNX Runtime overwrites arrays within a turn and never those that a turn takes or leaves, so that of four steps
- * one writes the state to memory that no cache holds.
+ * one writes the state to memory that no cache holds. A state of a few megabytes is soon copied; there a graph of a quarter of the size matters
+ * more, which opens in a tenth of the time.
  */
-const unrolled = 4
+const unrolledFor = (arrays: readonly StateArray[]): number => (arrays.reduce((sum, { dims }) => sum + sizeOf(dims), 0) > few ? 4 : 1)
+/** Numbers of a state, 16 MB. */
+const few = 2 ** 22
 
 /** Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`. */
 export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSession): Promise<Engine> {
   const { flow, optimizer, constants, dropout = 0 } = model
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
-  const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled }), 'training')
+  const arrays = stateArrays(flow, optimizer)
+  const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled: unrolledFor(arrays) }), 'training')
   const evaluation = await open(evaluationGraph(flow), 'evaluation').catch(async (error: unknown) => {
     await training.dispose()
     throw error
   })
-  const arrays = stateArrays(flow, optimizer)
   let held: TrainingState | undefined
 
   return {

@@ -1,7 +1,10 @@
+import { type Dequantization, dequantizations } from '@niceflow/core'
 import {
   adam,
   averaged,
+  type CouplingInit,
   clipped,
+  couplingInits,
   type FlowConfig,
   logScale,
   type Optimizer,
@@ -35,12 +38,16 @@ export type TrainingConfig = {
   readonly scaleRate: number
   /** How the scaling layer's s starts. */
   readonly scaleInit: ScaleInit
+  /** How the couplings' networks start. */
+  readonly couplingInit: CouplingInit
   /** The largest joint norm of a step's gradients; 0 leaves them as they are. */
   readonly clip: number
   /** Decay of the moving average of the weights that is validated and kept; 0 keeps the weights themselves. */
   readonly averaging: number
   /** Probability with which a hidden unit is dropped, for each example and step afresh. */
   readonly dropout: number
+  /** How pixels are spread over the data range. */
+  readonly dequantization: Dequantization
   /** Augmentation: training images are moved by up to so many pixels each way, afresh in every epoch. */
   readonly imageShift: number
   /** Last epochs in which images stay where they are: the model ends on what it will meet. */
@@ -88,9 +95,11 @@ const schema: z.ZodType<TrainingConfig> = z.strictObject({
   weightDecay: z.number().nonnegative(),
   scaleRate: rate,
   scaleInit: z.enum(scaleInits),
+  couplingInit: z.enum(couplingInits),
   clip: z.number().nonnegative(),
   averaging: fraction,
   dropout: fraction,
+  dequantization: z.enum(dequantizations),
   imageShift: countOrZero,
   plainEpochs: countOrZero,
   validation: countOrZero,

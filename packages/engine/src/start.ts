@@ -3,6 +3,7 @@ import {
   type Flow,
   initialize,
   logScale,
+  networkStarts,
   nice,
   type Optimizer,
   type Parameter,
@@ -31,19 +32,20 @@ export async function startModel(
   initial?: ParameterValues | undefined,
   measuring: MeasuringOptions = {},
 ): Promise<StartedModel> {
-  const { seed } = recipe.training
+  const { seed, dequantization } = recipe.training
   const flow = nice(recipe.flow)
   const optimizer = optimizerOf(recipe.training)
   const measured = (steps: number, values: ParameterValues): ReturnType<typeof measureMoments> =>
-    measureMoments({ ...measuring, flow, data, seed, steps, values, open })
+    measureMoments({ ...measuring, flow, data, seed, dequantization, steps, values, open })
   const values = initial ?? (await initialize(startsOf(flow, recipe), seed, measured))
   return { flow, optimizer, ...startFrom(flow, optimizer, values) }
 }
 
-/** The flow's parameters with the start that the recipe wants for s. */
-function startsOf(flow: Flow, { training }: Recipe): readonly Parameter[] {
-  const initial = scaleInitial(flow.config, training.scaleInit)
-  return flow.parameters.map((parameter) => (parameter.name === logScale ? { ...parameter, initial } : parameter))
+/** The flow's parameters with the starts that the recipe wants for s and the networks. */
+function startsOf({ config, couplings, parameters }: Flow, { training }: Recipe): readonly Parameter[] {
+  const networks = couplings.map((coupling) => networkStarts(coupling.parameters, training.couplingInit, config, config.dim))
+  const starts = Object.assign({ [logScale]: scaleInitial(config, training.scaleInit) }, ...networks)
+  return parameters.map((parameter) => ({ ...parameter, initial: starts[parameter.name] ?? parameter.initial }))
 }
 
 /** Values by name as a training graph takes them: the arrays that training changes, zero where none is given, and the constants. */

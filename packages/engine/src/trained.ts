@@ -2,7 +2,6 @@ import { type GraphName, type Manifest, type ModelFacts, manifestVersion, type S
 import {
   decoderGraph,
   encoderGraph,
-  type FlowConfig,
   graphMetadata,
   inpainterGraph,
   logScale,
@@ -60,7 +59,7 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
   return {
     formatVersion: manifestVersion,
     name: data.name,
-    model: modelFacts(flow, data, parameters),
+    model: modelFacts(recipe, data, parameters),
     config: flow,
     dtype: 'fp32',
     variants: {},
@@ -69,6 +68,7 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
       seed: training.seed,
       dataset: data.name,
       datasetSha256: data.sha256,
+      ...(data.preparation && { preparation: data.preparation }),
       trainingExamples: data.count,
       epochs,
       steps,
@@ -83,11 +83,13 @@ function manifestOf({ recipe, data, parameters, epochs, steps, engine }: Trained
 
 /** What a runtime must know of a model. */
 export function modelFacts(
-  { dim, prior, dataRange }: FlowConfig,
-  { pixels, imageShape }: Pick<DataFacts, 'pixels' | 'imageShape'>,
+  { flow: { dim, prior, dataRange }, training: { dequantization } }: Recipe,
+  { pixels, imageShape, columns }: Pick<DataFacts, 'pixels' | 'imageShape' | 'columns'>,
   parameters: ParameterValues,
 ): ModelFacts {
-  return { dim, prior, dataRange, pixels, imageShape, logScale: logScaleOf(parameters) }
+  // What the paper does goes without saying, as in bundles from before there was another way.
+  const otherwise = pixels && dequantization !== 'independent' ? { dequantization } : {}
+  return { dim, prior, dataRange, pixels, ...otherwise, imageShape, ...(columns && { columns }), logScale: logScaleOf(parameters) }
 }
 
 /** s [dim] among a flow's weights, as a manifest holds it: the shortest decimals that are the same float32 numbers. */

@@ -1,4 +1,4 @@
-import { type ImageShape, type ImageShift, InvalidValueError, type Tensor } from '@niceflow/core'
+import { findings, type ImageShape, type ImageShift, InvalidValueError, type Preparation, type Tensor } from '@niceflow/core'
 import type { TrainingConfig } from './recipe.ts'
 
 /** What a flow is fitted to. */
@@ -10,13 +10,17 @@ export type TrainingData = {
   readonly examples: Tensor<'uint8'> | Tensor<'float32'>
   /** Of the image that an example is, where it is one. */
   readonly imageShape: ImageShape | null
+  /** What the dimensions are called, where they have names. */
+  readonly columns?: readonly string[] | undefined
+  /** How files became these examples, where a user's did. */
+  readonly preparation?: Preparation | undefined
 }
 
 /** What a bundle and a checkpoint remember of the data. */
 export type DataFacts = Omit<TrainingData, 'examples'> & { readonly count: number; readonly pixels: boolean }
 
-export function dataFacts({ name, sha256, examples, imageShape }: TrainingData): DataFacts {
-  return { name, sha256, imageShape, count: examples.dims[0]!, pixels: examples.dtype === 'uint8' }
+export function dataFacts({ examples, ...facts }: TrainingData): DataFacts {
+  return { ...facts, count: examples.dims[0]!, pixels: examples.dtype === 'uint8' }
 }
 
 /**
@@ -56,18 +60,9 @@ export function imageShiftOf({ name, imageShape: shape }: TrainingData, training
   throw new InvalidValueError({ what: 'image shift', expected, got: pixels, usage: true })
 }
 
-/** What data allow and a user would regret: a line each. Pixels are noise within their cells, so that constant ones do no harm. */
-export function dataWarnings({ name, examples: { dtype, dims, data } }: TrainingData): readonly string[] {
-  const [count, dim] = dims as [number, number]
-  if (dtype === 'uint8') return []
-  const constant = Array.from({ length: dim }, (_, d) => d).filter((d) => {
-    for (let row = 1; row < count; row++) if (data[row * dim + d] !== data[d]) return false
-    return true
-  })
-  const [first, ...others] = constant
-  if (first === undefined) return []
-  const which = others.length === 0 ? `column ${first} is constant` : `${constant.length} columns are constant, the first of them ${first}`
-  return [`data "${name}": ${which}: a density has no bound there; leave out what tells nothing`]
+/** What data allow and a user would regret: a line each. */
+export function dataWarnings({ name, examples, columns }: TrainingData): readonly string[] {
+  return findings(examples, { columns }).map(({ what, effect, remedy }) => `data "${name}": ${what}: ${effect}; ${remedy}`)
 }
 
 function assertFiniteRows(name: string, values: Float32Array, dim: number): void {

@@ -143,7 +143,8 @@ describe('the whitening of pixels', () => {
       preprocessing: [{ kind: 'whiten', method: 'zca', epsilon } as const],
     }
     const indices = Uint32Array.from({ length: examples.dims[0]! }, (_, i) => i)
-    const options: MomentsOptions = { flow: nice(config), data: { examples, indices }, seed: 1, steps: 0, values: {}, open }
+    const measuring = { seed: 1, dequantization: 'independent', steps: 0, values: {} } as const
+    const options: MomentsOptions = { flow: nice(config), data: { examples, indices }, ...measuring, open }
     return (await measureMoments(options)).whitening(epsilon)
   }
 

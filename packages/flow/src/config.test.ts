@@ -14,7 +14,7 @@ describe('a flow configuration', () => {
     [{ couplings: 0 }, 'flow config: couplings: Too small: expected number to be >0, got 0'],
     [
       { law: 'quadratic' },
-      'flow config: law: Invalid option: expected one of "additive"|"multiplicative"|"affine"|"histogram", got "quadratic"',
+      'flow config: law: Invalid option: expected one of "additive"|"multiplicative"|"affine"|"histogram"|"spline", got "quadratic"',
     ],
     [{ dataRange: [1, 0] }, 'flow config: dataRange: expected low < high, got [1,0]'],
     [{ partition: [3, 3] }, 'flow config: partition: expected 1 to 783 distinct indices below 784, got [3,3]'],

@@ -21,8 +21,8 @@ export type FlowConfig = {
   /** Which half passes the first coupling unchanged; from there they alternate. */
   readonly start: 'first' | 'second'
   readonly couplings: number
-  readonly law: 'additive' | 'multiplicative' | 'affine' | 'histogram'
-  /** Bins of a dimension's conditional density, where the law is `histogram`. */
+  readonly law: 'additive' | 'multiplicative' | 'affine' | 'histogram' | 'spline'
+  /** Bins of a dimension's conditional density, where the law is `histogram` or `spline`. */
   readonly bins: number
   /**
    * What a coupling's shifts are measured in: `one`, the data's own unit, or each dimension's `deviation`. The functions are the same, but an
@@ -69,7 +69,7 @@ const schema = z.strictObject({
   partition: z.union([z.enum(['even-odd', 'halves', 'dyadic']), z.array(z.int().nonnegative()).nonempty()]),
   start: z.enum(['first', 'second']),
   couplings: count,
-  law: z.enum(['additive', 'multiplicative', 'affine', 'histogram']),
+  law: z.enum(['additive', 'multiplicative', 'affine', 'histogram', 'spline']),
   bins: z.int().min(2).max(mostBins),
   shiftUnit: z.enum(['one', 'deviation']),
   hiddenLayers: z.int().nonnegative(),

@@ -5,14 +5,16 @@ import { mlp, type OnHidden } from './mlp.ts'
 import type { Parameter, Weights } from './parameters.ts'
 import type { Halves, Partition } from './partition.ts'
 import { priors } from './prior.ts'
+import { splined, unsplined } from './spline.ts'
 import { sumOverDims } from './sum.ts'
 
 /**
  * A coupling law g(b; m) on the moved half b [batch, d] (section 3.2): invertible in b for every m.
- * `m` holds one array for each thing that the law takes for a dimension: an exponent or a shift [batch, d], the masses of K bins [batch, d, K].
+ * `m` holds one array for each thing that the law takes for a dimension: an exponent or a shift [batch, d], the masses of K bins [batch, d, K],
+ * the numbers of a spline of K bins [batch, (3 K - 1) d].
  */
 type CouplingLaw = {
-  readonly takes: readonly ('exponent' | 'shift' | 'masses')[]
+  readonly takes: readonly ('exponent' | 'shift' | 'masses' | 'spline')[]
   /** What the network sees of the passing half; the half itself when left out. */
   readonly sees?: (g: Builder, a: Value) => Value
   readonly forward: (g: Builder, b: Value, m: readonly Value[]) => { readonly y: Value; readonly logDet?: Value }
@@ -60,6 +62,15 @@ const laws: Readonly<Record<FlowConfig['law'], CouplingLaw>> = {
       return g.Sub(lnU, lnRest)
     },
   },
+  /** y = r(b exp(s) + t), r a rational-quadratic spline; log|det| = sum (s + ln r') */
+  spline: {
+    takes: ['exponent', 'shift', 'spline'],
+    forward: (g, b, [s, t, spline]) => {
+      const { y, logSlope } = splined(g, g.Add(g.Mul(b, g.Exp(s!)), t!), spline!)
+      return { y, logDet: sumOverDims(g, g.Add(s!, logSlope)) }
+    },
+    inverse: (g, y, [s, t, spline]) => g.Mul(g.Sub(unsplined(g, y, spline!), t!), g.Exp(g.Neg(s!))),
+  },
 }
 
 /** 1 / (1 + exp(-b)) with digits where it is near 0: ONNX Runtime's own Sigmoid is good to some 1e-7 of one. Powers of 60 are finite in float32. */
@@ -88,7 +99,10 @@ export function coupling(name: string, passes: keyof Partition, partition: Parti
   const moved = partition[moves].length
   const law = laws[config.law]
   /** Numbers that the network gives for a dimension. */
-  const sizes = { exponent: 1, shift: 1, masses: config.bins } as const satisfies Record<CouplingLaw['takes'][number], number>
+  const sizes = { exponent: 1, shift: 1, masses: config.bins, spline: 3 * config.bins - 1 } as const satisfies Record<
+    CouplingLaw['takes'][number],
+    number
+  >
   const outputs = law.takes.map((kind) => sizes[kind] * moved)
   const network = mlp(
     name,
@@ -109,6 +123,7 @@ export function coupling(name: string, passes: keyof Partition, partition: Parti
   const read = {
     exponent: (g: Builder, raw: Value, weights: Weights): Value => g.Mul(g.Tanh(raw), weights(exponentBound.name)),
     masses: (g: Builder, raw: Value): Value => massesOf(g, g.Reshape(raw, [-1, moved, config.bins])),
+    spline: (_: Builder, raw: Value): Value => raw,
     shift: (g: Builder, raw: Value, weights: Weights): Value => (inDeviations ? g.Mul(raw, weights(shiftUnit.name)) : raw),
   }
 

@@ -1,4 +1,13 @@
-import { cellWidth, type Manifest, manifestVersion, pixelLevels, type StorageType } from '@niceflow/core'
+import {
+  cellWidth,
+  isTable,
+  type Manifest,
+  type ModelFacts,
+  manifestVersion,
+  pixelLevels,
+  type StorageType,
+  sharedFormula,
+} from '@niceflow/core'
 import { type Builder, buildGraph, type Graph, type StoredWeights, type Value, weightValue } from '@niceflow/graph'
 import type { Flow } from './nice.ts'
 import type { Parameter, Weights } from './parameters.ts'
@@ -73,6 +82,13 @@ export function preprocessingGraph(flow: Flow, steps: number): Graph {
   return g.build()
 }
 
+/** How the model's pixels were spread over the data range. */
+function spreadOf({ dataRange, dequantization }: ModelFacts): string {
+  if (dequantization === 'shared') return sharedFormula(dataRange)
+  const [low, high] = dataRange
+  return `x = ${low} + (pixel + u) * ${high - low} / ${pixelLevels}, u uniform on (0, 1)`
+}
+
 /**
  * What a lone graph file must say of itself (`metadata_props`): what its ports take and give, how to draw z, and where the model comes from.
  * Ranges and shapes are JSON, for programs; what each port holds is under the port's own name, for people.
@@ -83,8 +99,9 @@ export function graphMetadata(
   dtype: StorageType,
   licence?: string,
 ): Readonly<Record<string, string>> {
-  const { dim, dataRange, imageShape, pixels, prior } = model
+  const { dim, dataRange, imageShape, pixels, prior, columns } = model
   const [low, high] = dataRange
+  const table = isTable(model)
   const order = imageShape?.length === 3 ? 'row by row, the channels of a pixel side by side' : 'row by row'
   const image = imageShape ? `, images of ${imageShape.join(' x ')}, ${order}` : ''
   const facts = {
@@ -93,13 +110,15 @@ export function graphMetadata(
     model: 'NICE normalizing flow, https://arxiv.org/abs/1410.8516',
     dim,
     data_range: `[${low}, ${high}]`,
+    ...(columns && { columns: JSON.stringify(columns) }),
     ...(imageShape && { image_shape: `[${imageShape.join(', ')}]` }),
-    dequantization: pixels ? `x = ${low} + (pixel + u) * ${high - low} / ${pixelLevels}, u uniform on (0, 1)` : 'none',
+    dequantization: pixels ? spreadOf(model) : 'none',
+    ...(model.dequantization === 'shared' && { noise: model.dequantization }),
     prior,
     prior_quantile: `${priors[prior].quantile}, u uniform on (0, 1), each dimension by itself`,
-    [ports.data]: `data on [${low}, ${high}], not clamped to it${image}`,
+    [ports.data]: table ? 'numbers as they are, in their own units' : `data on [${low}, ${high}], not clamped to it${image}`,
     [ports.latent]: `latents, independent under the standard ${prior} prior`,
-    [ports.logLikelihood]: `nats per example, a density on [${low}, ${high}]^${dim}`,
+    [ports.logLikelihood]: `nats per example, a density ${table ? 'in the units of the data' : `on [${low}, ${high}]^${dim}`}`,
     ...(pixels && { bits_per_dim: `-(log_likelihood / ${dim} + ln(${cellWidth(dataRange)})) / ln 2` }),
     weights: `stored as ${dtype}, computed with in float32`,
     training_data: `${provenance.trainingExamples} examples of ${provenance.dataset}, SHA-256 ${provenance.datasetSha256}`,

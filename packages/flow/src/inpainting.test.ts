@@ -80,6 +80,7 @@ it.each([
   ['a narrow range', small({ dim }), feeds({ bounds: [0.32, 0.42], noise: 0.02 })],
   ['a Gaussian prior and affine couplings', small({ dim, law: 'affine', prior: 'gaussian' }), feeds({ noise: 0.02 })],
   ['histograms of logits', small({ dim, ...histograms }), feeds({ exponent: 0 })],
+  ['splines', small({ dim, law: 'spline', bins: 4, prior: 'gaussian' }), feeds({ noise: 0.02 })],
 ])('takes the steps of the docstring on numerical gradients: %s', (_, config, given) => {
   const { filled, log_likelihood: trace } = evaluate(inpainterGraph(nice(config), drawnParameters(config)), given)
   const expected = ascent(config, given)

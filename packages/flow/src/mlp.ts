@@ -1,6 +1,6 @@
 import type { Builder, Value } from '@niceflow/graph'
 import type { FlowConfig } from './config.ts'
-import type { Parameter, Weights } from './parameters.ts'
+import type { Initial, Parameter, Weights } from './parameters.ts'
 
 /** A deep rectified network with linear output units, the coupling function m of the paper (section 5.1). */
 export type Mlp = {
@@ -13,6 +13,31 @@ export type Mlp = {
 export type OnHidden = (g: Builder, units: Value) => Value
 
 type Architecture = Pick<FlowConfig, 'hiddenLayers' | 'hiddenDim' | 'activation' | 'leak'>
+
+/**
+ * How the networks of a flow may start. `identity`: their last layers at zero, so that the flow starts as its scaling alone. `masked`: as
+ * PyTorch starts the full-width linear layers of its masked form, the last too.
+ */
+export const couplingInits = ['identity', 'masked'] as const
+export type CouplingInit = (typeof couplingInits)[number]
+
+/**
+ * The starts of a network by name, where they are to be other than its own.
+ * @param parameters a coupling's, its network's first
+ * @param width D, which the first layer of a masked network takes: PyTorch's default, uniform on +-1/sqrt(in), counts what the mask silences
+ */
+export function networkStarts(parameters: readonly Parameter[], how: CouplingInit, { hiddenLayers }: Architecture, width: number): Starts {
+  if (how === 'identity') return {}
+  const layers = Array.from({ length: hiddenLayers + 1 }, (_, i) => parameters.slice(2 * i, 2 * i + 2))
+  return Object.fromEntries(
+    layers.flatMap((layer, i) => {
+      const initial = { uniform: 1 / Math.sqrt(i === 0 ? width : layer[0]!.dims[0]!) }
+      return layer.map(({ name }) => [name, initial])
+    }),
+  )
+}
+
+type Starts = Readonly<Record<string, Initial>>
 
 /**
  * m: [batch, inputs] -> [batch, outputs]. Weights are [in, out]: layer(h) = activation(h W + b).

@@ -37,6 +37,7 @@ const configs: readonly (readonly [string, FlowConfig])[] = [
     }),
   ],
   ['histograms', small({ law: 'histogram', bins: 3 })],
+  ['splines', small({ law: 'spline', bins: 4, prior: 'gaussian' })],
   [
     'histograms of equalised data, dyadic partitions',
     small({

@@ -53,10 +53,29 @@ export function encodeUtf8(text: string): Uint8Array {
   return Uint8Array.from(units, (unit) => (unit.length > 1 ? Number.parseInt(unit.slice(1), 16) : unit.charCodeAt(0)))
 }
 
+/** Characters that one call makes of codes; more would not fit on the stack. */
+const charactersAtOnce = 4096
+
 /** @throws URIError where the bytes are not UTF-8 */
 export function decodeUtf8(bytes: Uint8Array): string {
-  const percent = 37
-  let escaped = ''
-  for (const byte of bytes) escaped += byte < 128 && byte !== percent ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, '0')}`
-  return decodeURIComponent(escaped)
+  let text = ''
+  for (let at = 0; at < bytes.length; ) {
+    const end = runEnd(bytes, at)
+    const run = bytes.subarray(at, end)
+    text +=
+      bytes[at]! < 128
+        ? String.fromCharCode(...run)
+        : decodeURIComponent(run.reduce((escaped, byte) => `${escaped}%${byte.toString(16)}`, ''))
+    at = end
+  }
+  return text
+}
+
+/** Where the run of bytes from `start` ends that are all of ASCII, or all not. */
+function runEnd(bytes: Uint8Array, start: number): number {
+  const ascii = bytes[start]! < 128
+  const most = ascii ? Math.min(bytes.length, start + charactersAtOnce) : bytes.length
+  let end = start + 1
+  while (end < most && bytes[end]! < 128 === ascii) end++
+  return end
 }

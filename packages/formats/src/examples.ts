@@ -1,8 +1,8 @@
-import { channelsOf, type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
+import { channelsOf, isTable, type ModelFacts, NiceflowError, sizeOf, type Tensor, tensor } from '@niceflow/core'
 import { InvalidFileError } from './bytes.ts'
 import { imageSize, isJpeg, readImage } from './image.ts'
 import type { ArrayLayout } from './layout.ts'
-import { toChannels } from './png.ts'
+import { type Image, toChannels } from './png.ts'
 
 /** Rows of a model's dimension: pixels, or floats on its data range. */
 export type Rows = Tensor<'uint8'> | Tensor<'float32'>
@@ -30,9 +30,13 @@ export function imageRow(bytes: Uint8Array, file: string, { imageShape, dim }: M
       remedy: 'scale the image to that size',
     })
   }
-  const image = readImage(bytes, file)
+  return tensor('uint8', [1, dim], inChannels(readImage(bytes, file), channelsOf(imageShape), file).data)
+}
+
+/** An image of a file as grey levels, or as colours. @throws NiceflowError naming the file, as `toChannels` */
+export function inChannels(image: Image, channels: 1 | 3, file: string): Image {
   try {
-    return tensor('uint8', [1, dim], toChannels(image, channelsOf(imageShape)).data)
+    return toChannels(image, channels)
   } catch (error) {
     if (!NiceflowError.is(error)) throw error
     throw new NiceflowError(`${file}: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
@@ -43,7 +47,8 @@ export function imageRow(bytes: Uint8Array, file: string, { imageShape, dim }: M
  * The dims [n, …] of an array of the model's examples; one example alone is an array of one.
  * @throws InvalidFileError for an array of another shape or element type, or of no examples
  */
-export function examplesOf({ dims, dtype }: ArrayLayout, file: string, { dim, imageShape, pixels, dataRange }: ModelFacts): number[] {
+export function examplesOf({ dims, dtype }: ArrayLayout, file: string, model: ModelFacts): number[] {
+  const { dim, imageShape, pixels, dataRange } = model
   const rows = sizeOf(dims.slice(1)) === dim ? [...dims] : sizeOf(dims) === dim ? [1, ...dims] : [0]
   // In an array of colour images the channels may be the first axis, not the last: as many numbers, of another image.
   const misplaced = imageShape?.length === 3 && rows.length > 2 && String(rows.slice(1)) !== String(imageShape)
@@ -59,7 +64,7 @@ export function examplesOf({ dims, dtype }: ArrayLayout, file: string, { dim, im
     })
   }
   if (!(dtype === 'uint8' && pixels) && dtype !== 'float32' && dtype !== 'float64') {
-    const floats = `float32 or float64 on [${dataRange.join(', ')}]`
+    const floats = `float32 or float64${isTable(model) ? '' : ` on [${dataRange.join(', ')}]`}`
     throw new InvalidFileError(file, {
       what: 'element type',
       expected: pixels ? `uint8 pixels, or ${floats}` : floats,

@@ -104,9 +104,12 @@ function enframe(pixels: Uint8Array, rows: number, columns: number): void {
  * The sizes of examples' lossless codes, in bits [n]: how complex each is, as far as a general coder sees. Floats are taken for the pixels in whose
  * cells they lie; pixels that are no image are coded as one row. Null for a model of other data than pixels.
  */
-export function codeSizes(x: Tensor<'uint8' | 'float32'>, { dim, pixels, imageShape, dataRange }: ModelFacts): Float64Array | null {
+export function codeSizes(
+  x: Tensor<'uint8' | 'float32'>,
+  { dim, pixels, imageShape, dataRange, dequantization }: ModelFacts,
+): Float64Array | null {
   if (!pixels) return null
-  const levels = x.dtype === 'uint8' ? x.data : quantizePixels(x.data, dataRange)
+  const levels = x.dtype === 'uint8' ? x.data : quantizePixels(x.data, dataRange, dequantization)
   const shape = imageShape ?? ([1, dim] as const)
   return Float64Array.from({ length: levels.length / dim }, (_, i) => imageBits(levels.subarray(i * dim, (i + 1) * dim), shape))
 }

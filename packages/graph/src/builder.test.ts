@@ -60,6 +60,15 @@ describe('a builder', () => {
     ])
   })
 
+  it('counts elements of unknown number through reshapes, there and back', () => {
+    const g = buildGraph('g')
+    const flat = g.Reshape(g.input('x', 'float32', [4, 'batch', 3]), [4, -1])
+    expect(flat.dims).toEqual([4, 'batch*3'])
+    expect(g.Reshape(flat, [2, -1, 6]).dims).toEqual([2, 'batch', 6])
+    expect(g.Reshape(flat, [-1, 2]).dims).toEqual(['batch*6', 2])
+    expect(() => g.Reshape(flat, [5, -1])).toThrow('expected as many elements as [4, batch*3]')
+  })
+
   it('runs a body that uses values around it: Loop', () => {
     const g = buildGraph('g')
     const x = g.input('x', 'float32', [2])

@@ -8,7 +8,7 @@ import { draws } from './cases.test-data.ts'
 import { evaluate } from './float64.ts'
 import type { Graph } from './ir.ts'
 import { runOnnxRuntime } from './onnxruntime.test-data.ts'
-import { type StoredWeights, storedTensors, storedWeights, storeWeights, weightValue } from './quantize.ts'
+import { loadWeights, type StoredWeights, storedTensors, storedWeights, storeWeights, weightValue } from './quantize.ts'
 import { decodeModel, encodeModel } from './serde.ts'
 import { layoutWeights } from './storage.ts'
 
@@ -53,6 +53,14 @@ const normal = (column: number): boolean => largest[column]! > 1e-37
 describe('stored weights', () => {
   it('fp32 are the arrays themselves', () => {
     expect(storeWeights(weights, 'fp32')).toBe(weights)
+  })
+
+  it.each(storageTypes)('%s have the values outside of a graph that they have in one, to float32', (dtype) => {
+    const inGraph = restored(dtype)
+    for (const [name, { data }] of Object.entries(loadWeights(storeWeights(weights, dtype)))) {
+      // The graph adds a zero, by which -0 becomes 0.
+      expect(data.map((value) => value + 0)).toEqual(Float32Array.from(inGraph(name)))
+    }
   })
 
   it('q8 are within half a step, and steps grow with the square root of a weight, whatever the size of its column', () => {

@@ -1,6 +1,6 @@
 import { InvalidValueError, type StorageType, type Tensor, tensor } from '@niceflow/core'
 import type { Builder } from './builder.ts'
-import { toFloat16 } from './float16.ts'
+import { fromFloat16, toFloat16 } from './float16.ts'
 import type { Value } from './ir.ts'
 
 type CodeType = 'float16' | 'int8'
@@ -17,6 +17,7 @@ type Encoding = {
   readonly scale: (largest: number) => number
   readonly code: (units: number) => number
   readonly units: (g: Builder, codes: Value) => Value
+  readonly unitsOf: (code: number) => number
 }
 
 /** -128 is left out, so that a weight and its negative are stored alike. */
@@ -32,11 +33,17 @@ const maxInt8 = 127
  * round(sqrt(|u| - 1/4)): halfway between c^2 and (c + 1)^2 lies (c + 1/2)^2 + 1/4.
  */
 const encodings: Readonly<Record<CodeType, Encoding>> = {
-  float16: { scale: (largest) => 2 ** Math.floor(Math.log2(largest)), code: toFloat16, units: (_, codes) => codes },
+  float16: {
+    scale: (largest) => 2 ** Math.floor(Math.log2(largest)),
+    code: toFloat16,
+    units: (_, codes) => codes,
+    unitsOf: fromFloat16,
+  },
   int8: {
     scale: (largest) => largest / maxInt8 ** 2,
     code: (units) => Math.sign(units) * Math.round(Math.sqrt(Math.max(0, Math.abs(units) - 1 / 4))),
     units: (g, codes) => g.Mul(codes, g.Abs(codes)),
+    unitsOf: (code) => code * Math.abs(code),
   },
 }
 
@@ -107,6 +114,21 @@ export function storedWeights(tensors: Readonly<Record<string, Tensor>>, names: 
       const coded = found.dtype === 'float16' || found.dtype === 'int8'
       return [name, coded ? { codes: found, scale: floats(scaleName(name), find(scaleName(name))) } : floats(name, found)]
     }),
+  )
+}
+
+/** The float32 values of stored weights: those that `weightValue` has in a graph. */
+export function loadWeights(weights: StoredWeights): Readonly<Record<string, Tensor<'float32'>>> {
+  return Object.fromEntries(Object.entries(weights).map(([name, stored]) => [name, 'codes' in stored ? decode(stored) : stored]))
+}
+
+function decode({ codes, scale }: Exclude<StoredWeight, Tensor<'float32'>>): Tensor<'float32'> {
+  const { unitsOf } = encodings[codes.dtype]
+  const columns = scale.data.length
+  return tensor(
+    'float32',
+    codes.dims,
+    Float32Array.from(codes.data, (code, i) => unitsOf(code) * scale.data[i % columns]!),
   )
 }
 

@@ -69,10 +69,15 @@ function reduced(node: Node, x: Value, axes: readonly number[] | undefined, keep
   return { dtype: x.dtype, dims }
 }
 
-/** The product of the known sizes and the sorted names of the unknown ones: equal for two shapes that hold equally many elements. */
-function extent(dims: Shape): { size: number; names: string } {
-  const names = dims.filter((dim) => typeof dim === 'string')
-  return { size: sizeOf(dims.filter((dim) => typeof dim === 'number')), names: names.sort().join('*') }
+/** The product of the known sizes and the sorted names of the unknown ones, `batch*3` being both: equal for two shapes that hold equally many elements. */
+function extent(dims: Shape): { size: number; names: readonly string[] } {
+  const parts = dims.map((dim) => (typeof dim === 'number' ? { name: '', size: dim } : named(dim)))
+  return { size: sizeOf(parts.map(({ size }) => size)), names: parts.flatMap(({ name }) => (name === '' ? [] : [name])).sort() }
+}
+
+function named(dim: string): { name: string; size: number } {
+  const [name, size = '1'] = dim.split('*') as [string, string?]
+  return { name, size: Number(size) }
 }
 
 function reshaped(node: Node, x: Value, target: Shape): Shape {
@@ -83,13 +88,13 @@ function reshaped(node: Node, x: Value, target: Shape): Shape {
   const from = extent(x.dims)
   if (inferred < 0) {
     const to = extent(copied)
-    return to.size === from.size && to.names === from.names
+    return to.size === from.size && to.names.join() === from.names.join()
       ? copied
       : fail(node, `as many elements as ${formatShape(x.dims)}`, formatShape(copied))
   }
-  const known = copied.filter((_, axis) => axis !== inferred)
-  const unknownNames = x.dims.filter((dim) => typeof dim === 'string' && !known.includes(dim))
-  const ratio = from.size / extent(known).size
+  const known = extent(copied.filter((_, axis) => axis !== inferred))
+  const unknownNames = from.names.filter((name) => !known.names.includes(name))
+  const ratio = from.size / known.size
   if (unknownNames.length > 1 || !Number.isInteger(ratio)) fail(node, `as many elements as ${formatShape(x.dims)}`, formatShape(target))
   const dim: Dim = unknownNames.length === 0 ? ratio : ratio === 1 ? unknownNames[0]! : `${unknownNames[0]}*${ratio}`
   return copied.map((kept, axis) => (axis === inferred ? dim : kept))

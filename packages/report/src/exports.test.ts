@@ -10,6 +10,8 @@ test('the public surface', () => {
     'imageGrid',
     'lineChart',
     'runReport',
+    'scatterChart',
     'spectrumChart',
+    'tablePicture',
   ])
 })

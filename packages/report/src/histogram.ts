@@ -2,7 +2,7 @@ import { InvalidValueError } from '@niceflow/core'
 import { quantile } from 'd3-array'
 import { lineChart } from './chart.ts'
 import type { Point } from './chart-data.ts'
-import { markup, raw } from './markup.ts'
+import { stacked, stackedWidth } from './stacked.ts'
 
 /** Numbers of one kind, to be compared with those of others. */
 export type Sample = { readonly name: string; readonly values: ArrayLike<number> }
@@ -18,7 +18,7 @@ export type Histogram = {
 
 const bins = 60
 /** The size of a chart where none is given, in CSS pixels. */
-const size = { width: 720, height: 260 }
+const size = { width: stackedWidth, height: 260 }
 
 /**
  * Draws the distributions of samples over one another, as shares of each in equal bins. The axis spans the inner 98 % of the first sample
@@ -54,10 +54,8 @@ export function histogram({ title, xLabel, samples, width = size.width, height =
 
 /** Histograms below one another, as one SVG that names itself to screen readers. */
 export function histograms(title: string, charts: readonly Histogram[]): string {
-  const height = size.height * charts.length
-  const placed = charts.map((chart, i) => histogram({ ...chart, ...size }).replace('<svg ', `<svg y="${i * size.height}" `))
-  return markup`<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 ${size.width} ${height}" width="${size.width}" height="${height}">
-<title>${title}</title>
-${placed.map(raw)}</svg>
-`.markup
+  return stacked(
+    title,
+    charts.map((chart) => ({ svg: histogram({ ...chart, ...size }), height: size.height })),
+  )
 }

@@ -98,7 +98,7 @@ test('without a test figure the best on validation stands in and says so', () =>
 
 test('examples that are no pictures have no bits a pixel', () => {
   const text = read({ model: { dim: 2, prior: 'gaussian', dataRange: [-1, 1], pixels: false, imageShape: null } })
-  expect(text).toContain('density on [−1, 1]²')
+  expect(text).toContain('density in the data&#39;s own units')
   expect(text).toContain('examples/s')
   expect(text).not.toContain('Bits per dimension')
 })
@@ -113,4 +113,14 @@ test('a path with spaces and quotes is quoted in code and in commands', () => {
   const html = runReport({ ...run, bundle: "my models/it's" })
   expect(html).toContain(`loadFlow(&#39;my models/it\\&#39;s&#39;)`)
   expect(html).toContain(`npx niceflow verify &#39;my models/it&#39;\\&#39;&#39;s&#39;`)
+})
+
+test('a table shows its columns in the place of a picture of samples', () => {
+  const text = runReport({
+    ...run,
+    model: { ...run.model, pixels: false, imageShape: null },
+    samples: '<svg role="img"><title>columns</title></svg>',
+  })
+  expect(text).toContain('<title>columns</title>')
+  expect(text).not.toContain('<img')
 })

@@ -1,4 +1,4 @@
-import { bitsPerDim, type Evaluation, type ModelFacts } from '@niceflow/core'
+import { bitsPerDim, type Evaluation, isTable, type ModelFacts } from '@niceflow/core'
 import { median } from 'd3-array'
 import { lineChart } from './chart.ts'
 import type { LineChart, Point } from './chart-data.ts'
@@ -34,8 +34,8 @@ export type RunReport = {
   readonly evaluation: Evaluation | null
   /** Time spent training. */
   readonly seconds: number
-  /** A grid of samples, as the bytes of a PNG file. */
-  readonly samples: Uint8Array
+  /** Samples as people look at them: a grid of images, as the bytes of a PNG file; of numbers, an SVG chart. */
+  readonly samples: Uint8Array | string
   readonly configuration: readonly Fact[]
   readonly references: readonly PublishedResult[]
   /** Where this run is not the one that was published, in a sentence; empty where it is. */
@@ -51,15 +51,19 @@ export type RunReport = {
 /** The report of a training run, as one HTML file: what it came to is on the first screen; how, and how to use it, follow. */
 export function runReport(run: RunReport): string {
   const { name, samples, configuration, commands, bundle, files } = run
-  const picture: Section = { kind: 'image', png: samples, alt: `Samples drawn from ${name}`, caption: 'Samples drawn from the model' }
+  const figures: Section = { kind: 'figures', figures: [...likelihoodFigures(run), effort(run)] }
+  const caption = 'Samples drawn from the model'
   const sections: Section[] = [
-    { kind: 'row', sections: [picture, { kind: 'figures', figures: [...likelihoodFigures(run), effort(run)] }] },
+    ...(typeof samples === 'string'
+      ? [figures]
+      : [{ kind: 'row', sections: [{ kind: 'image', png: samples, alt: `Samples drawn from ${name}`, caption }, figures] } as const]),
     ...comparison(run),
     trainingCurve(run),
+    ...(typeof samples === 'string' ? [{ kind: 'svg', svg: samples, caption } as const] : []),
     epochTable(run),
     { heading: 'Configuration', kind: 'facts', facts: configuration },
-    { heading: 'Use the model in JavaScript', kind: 'code', code: javaScript(bundle) },
-    { heading: 'Use the model from a shell', kind: 'code', code: shell(bundle) },
+    { heading: 'Use the model in JavaScript', kind: 'code', code: javaScript(run) },
+    { heading: 'Use the model from a shell', kind: 'code', code: shell(run) },
     { heading: 'Train it again', kind: 'code', code: commands.join('\n') },
     { heading: 'Files', kind: 'facts', facts: [{ label: 'bundle', value: bundle }, ...files] },
   ]
@@ -180,24 +184,27 @@ function epochTable({ model, history, bestEpoch }: RunReport): Section {
   }
 }
 
-function javaScript(bundle: string): string {
+function javaScript({ bundle, model }: RunReport): string {
   return `import { loadFlow } from '@niceflow/runtime-node'
 
 const flow = await loadFlow('${bundle.replace(/[\\']/g, '\\$&')}')
-const images = await flow.sample(64, { seed: 1 })
-const { logLikelihood } = await flow.score(images)`
+const ${examplesOf(model)} = await flow.sample(64, { seed: 1 })
+const { logLikelihood } = await flow.score(${examplesOf(model)})`
 }
 
-function shell(bundle: string): string {
+function shell({ bundle, model }: RunReport): string {
+  const [drawn, given] = isTable(model) ? ['samples.csv', 'table.csv'] : ['samples.png', 'digit.png']
   const path = /^[\w./-]+$/.test(bundle) ? bundle : `'${bundle.replaceAll("'", `'\\''`)}'`
-  return `npx niceflow sample ${path} --count 64 --seed 1 --out samples.png
-npx niceflow score ${path} digit.png
+  return `npx niceflow sample ${path} --count 64 --seed 1 --out ${drawn}
+npx niceflow score ${path} ${given}
 npx niceflow verify ${path}`
 }
 
 /** Where the density lives: "density on [0, 1]⁷⁸⁴". */
-function density({ dim, dataRange: [low, high] }: ModelFacts): string {
-  const power = String(dim).replace(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]!)
+function density(model: ModelFacts): string {
+  if (isTable(model)) return "density in the data's own units"
+  const [low, high] = model.dataRange
+  const power = String(model.dim).replace(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]!)
   return `density on\u00a0[${formatNumber(low)},\u00a0${formatNumber(high)}]${power}`
 }
 

@@ -5,6 +5,7 @@ import {
   fillUniform,
   InvalidValueError,
   type ModelFacts,
+  noiseKey,
   quantiles,
   sizeOf,
   streamKey,
@@ -34,13 +35,13 @@ export function floatRows(data: Float32Array, dim: number): RowSource {
 /** Pixels dequantised: row i is draw i mod `draws` of example floor(i / draws). */
 export function pixelRows(
   pixels: Uint8Array,
-  { dim, dataRange }: ModelFacts,
+  { dim, dataRange, dequantization: how = 'independent' }: ModelFacts,
   { seed = 0, firstIndex = 0, draws }: DequantizationKey & { readonly draws: number },
 ): RowSource {
   return generatedRows((pixels.length / dim) * draws, dim, (row, out, offset) => {
     const example = Math.floor(row / draws)
-    const key = streamKey(seed, 'dequantization', firstIndex + example, row % draws)
-    dequantizeRow(pixels.subarray(example * dim, (example + 1) * dim), key, dataRange, out, offset)
+    const key = noiseKey(how, seed, { index: firstIndex + example, draw: row % draws })
+    dequantizeRow(pixels.subarray(example * dim, (example + 1) * dim), key, dataRange, out, offset, how)
   })
 }
 

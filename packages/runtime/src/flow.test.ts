@@ -64,6 +64,18 @@ describe('encode and decode', () => {
   })
 })
 
+test('pixels of a model with shared noise are all spread by one draw of it, whatever their index', async () => {
+  const { flow } = tinyFlow({ model: { dequantization: 'shared' } })
+  const x = new Float32Array(15)
+  for (let i = 0; i < 5; i++) {
+    dequantizeRow(pixels.subarray(3 * i, 3 * i + 3), streamKey(5, 'dequantization', 0), [0, 1], x, 3 * i, 'shared')
+  }
+  const { z } = await flow.encode(x)
+  expect((await flow.encode(pixels, { seed: 5, firstIndex: 2 })).z).toEqual(z)
+  const cut = await tinyFlow({ model: { dequantization: 'shared' }, maxBatch: 2 }).flow.score(pixels, { seed: 5, draws: 3 })
+  expect(cut).toEqual(await flow.score(pixels, { seed: 5, draws: 3 }))
+})
+
 describe('batches', () => {
   test('results do not depend on where a request is cut, and no batch exceeds the limit', async () => {
     const whole = tinyFlow({ maxBatch: 100 })

@@ -1,4 +1,4 @@
-import { InvalidValueError, type ModelFacts, type Tensor } from '@niceflow/core'
+import { InvalidValueError, isTable, type ModelFacts, type Tensor } from '@niceflow/core'
 
 /** A mask as rows for each of n examples. A mask of one row is that of all. @throws InvalidValueError */
 export function maskRows(mask: unknown, count: number, dim: number): Float32Array {
@@ -34,10 +34,19 @@ export function maskRows(mask: unknown, count: number, dim: number): Float32Arra
   return all
 }
 
-/** @throws InvalidValueError naming the first observed pixel that is no number on the data range; hidden ones are never read */
-export function assertObserved(x: Float32Array, mask: Float32Array, { dim, dataRange: [low, high] }: ModelFacts): void {
+/**
+ * @throws InvalidValueError naming the first observed pixel that is no number on the data range, or no finite one of a table, whose range is only
+ *   where its data happened to be; hidden ones are never read
+ */
+export function assertObserved(x: Float32Array, mask: Float32Array, model: ModelFacts): void {
+  const { dim, dataRange } = model
+  const [low, high] = isTable(model) ? [-Number.MAX_VALUE, Number.MAX_VALUE] : dataRange
   const at = x.findIndex((value, k) => mask[k] === 1 && !(low <= value && value <= high))
   if (at === -1) return
   const what = `row ${Math.floor(at / dim)} of x`
-  throw new InvalidValueError({ what, expected: `observed pixels on [${low}, ${high}]`, got: `${x[at]} at ${at % dim}` })
+  throw new InvalidValueError({
+    what,
+    expected: isTable(model) ? 'finite observed numbers' : `observed pixels on [${low}, ${high}]`,
+    got: `${x[at]} at ${at % dim}`,
+  })
 }

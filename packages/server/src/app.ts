@@ -38,8 +38,6 @@ declare module 'fastify' {
 
 /** Delay of the event loop from which on requests are refused, in milliseconds: single requests are answered long before. */
 const longestLoopMs = 2000
-/** Time that a client has for its body, in milliseconds: one that is slower holds a connection, and room, for nothing. Lines are taken as they come. */
-const bodyMs = 60_000
 
 /**
  * A server of the bundles in a folder: its models are loaded, and it can be injected requests; `listen` opens a port.
@@ -61,6 +59,8 @@ export async function createServer({
     requestIdHeader: 'x-request-id',
     genReqId: () => randomUUID(),
     bodyLimit: limits.bodyBytes,
+    // A connection is still while its request is worked at.
+    connectionTimeout: limits.timeoutMs + limits.clientMs,
     routerOptions: { maxParamLength: 200 },
     return503OnClosing: true,
   })
@@ -171,7 +171,7 @@ function addHooks(app: FastifyInstance, { limits, check, answered }: Hooks): voi
         pending -= bytes
       })
       const late = (): void => void request.raw.destroy()
-      timers.set(request, setTimeout(late, bodyMs).unref())
+      timers.set(request, setTimeout(late, limits.clientMs).unref())
     }
     done()
   })

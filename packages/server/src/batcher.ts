@@ -8,7 +8,7 @@ export type BatchingOptions = {
   readonly delayMs?: number
   /** The most rows that wait; a request that would be more is refused. @default 4096 */
   readonly maxQueue?: number
-  /** Rows that are worth a call to a worker that is still busy. @default 32 */
+  /** Rows that are worth a call to a worker that is still busy: fewer wait for company, for large batches cost less a row. @default 128 */
   readonly prefetch?: number
 }
 
@@ -88,7 +88,7 @@ export class Batcher {
   /** Rows a second, of late. */
   #rate = 1000
 
-  constructor(runner: Runner, { maxBatch = 256, delayMs = 1, maxQueue = 4096, prefetch = 32, onBatch }: BatcherOptions = {}) {
+  constructor(runner: Runner, { maxBatch = 256, delayMs = 1, maxQueue = 4096, prefetch = 128, onBatch }: BatcherOptions = {}) {
     this.#runner = runner
     this.#maxBatch = maxBatch
     this.#prefetch = prefetch

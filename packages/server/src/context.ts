@@ -30,6 +30,11 @@ export type Limits = {
   readonly steps: number
   /** The longest that a request is worked at, in milliseconds. @default 30000 */
   readonly timeoutMs: number
+  /**
+   * How long a client has for its body, and may read nothing of its answer, in milliseconds: one that is slower holds room for nothing. Lines are taken
+   * as they come. @default 60000
+   */
+  readonly clientMs: number
 }
 
 export const defaultLimits: Limits = {
@@ -41,4 +46,5 @@ export const defaultLimits: Limits = {
   inpaintings: 16,
   steps: 1000,
   timeoutMs: 30_000,
+  clientMs: 60_000,
 }

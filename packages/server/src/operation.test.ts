@@ -1,4 +1,8 @@
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { promisify } from 'node:util'
 import type { LightMyRequestResponse } from 'fastify'
 import { afterAll, describe, expect, it } from 'vitest'
 import { createServer } from './index.ts'
@@ -11,7 +15,7 @@ const stream = new Writable({
     done()
   },
 })
-const { app, stop } = await startServer({ apiKeys: ['first', 'second'], control: false, logger: { level: 'debug', stream } })
+const { app, models, stop } = await startServer({ apiKeys: ['first', 'second'], control: false, logger: { level: 'debug', stream } })
 afterAll(stop)
 
 const key = { authorization: 'Bearer second' }
@@ -68,13 +72,38 @@ it('log lines bear the id of their request, which is the client’s where it has
   expect(JSON.stringify(lines)).not.toContain('second')
 })
 
-it('a body that is too long is refused', async () => {
-  const { app: small, stop: end } = await startServer({ limits: { bodyBytes: 1000, pendingBytes: 5000 } })
-  const answer = await small.inject({ method: 'POST', url: '/v2/models/mnist_encoder/infer', headers, payload })
-  expect([answer.statusCode, answer.json()]).toEqual([413, { error: 'Request body is too large' }])
-  const many = await small.inject({ method: 'POST', url: '/v1/score', payload: Buffer.alloc(6000) })
-  expect([many.statusCode, many.headers['retry-after']]).toEqual([503, '1'])
-  await end()
+describe('a server with small limits', async () => {
+  const { app: small, stop: end } = await startServer({ limits: { bodyBytes: 1000, pendingBytes: 5000, timeoutMs: 100, clientMs: 100 } })
+  afterAll(end)
+
+  it('refuses a body that is too long', async () => {
+    const answer = await small.inject({ method: 'POST', url: '/v2/models/mnist_encoder/infer', headers, payload })
+    expect([answer.statusCode, answer.json()]).toEqual([413, { error: 'Request body is too large' }])
+    const many = await small.inject({ method: 'POST', url: '/v1/score', payload: Buffer.alloc(6000) })
+    expect([many.statusCode, many.headers['retry-after']]).toEqual([503, '1'])
+  })
+
+  it('lets clients go that read nothing, and that never end their bodies', async () => {
+    await small.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = small.server.address() as AddressInfo
+    const open = promisify(small.server.getConnections.bind(small.server))
+    // More than the buffers of a socket hold.
+    const page = 'GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20)
+    const sockets = [page, 'POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{'].map((text) => {
+      const socket = connect(port, '127.0.0.1').on('error', () => {})
+      socket.pause().write(text)
+      return socket
+    })
+    await expect.poll(open).toBe(2)
+    await expect.poll(open, { timeout: 20_000 }).toBe(0)
+    for (const socket of sockets) socket.destroy()
+  })
+
+  it('is not ready from draining on, and lives', async () => {
+    small.drain()
+    expect((await small.inject('/v2/health/ready')).statusCode).toBe(503)
+    expect((await small.inject('/v2/health/live')).statusCode).toBe(200)
+  })
 })
 
 it('a process that is too large lets nobody in, and says so; it lives', async () => {
@@ -86,26 +115,74 @@ it('a process that is too large lets nobody in, and says so; it lives', async ()
   await end()
 })
 
-it('from draining on it is not ready, and lives', async () => {
-  const { app: other, stop: end } = await startServer()
-  other.drain()
-  expect((await other.inject('/v2/health/ready')).statusCode).toBe(503)
-  expect((await other.inject('/v2/health/live')).statusCode).toBe(200)
-  await end()
-})
-
 it.each([
   [`${released}/nothing`, /nothing: cannot be read: ENOENT$/],
-  [`${released}/..`, undefined],
   ['/', /no bundle in it$/],
-])('a folder without bundles is refused: %s', async (models, message) => {
-  if (message) await expect(createServer({ models, device: 'cpu' })).rejects.toThrow(message)
-  else {
-    const served = await createServer({ models, device: 'cpu', workers: 1, pollSeconds: 0 })
-    expect(served.models.served.map(({ name }) => name)).toEqual(['mnist-histogram', 'mnist-nice'])
-    expect((await served.inject({ method: 'POST', url: '/v1/score', payload: '{}' })).json()).toEqual({
-      error: 'model: expected one of mnist-histogram, mnist-nice, got none',
+])('a folder without bundles is refused: %s', async (folder, message) => {
+  await expect(createServer({ models: folder, device: 'cpu' })).rejects.toThrow(message)
+})
+
+describe('a bundle that changes', () => {
+  const file = join(models, 'mnist', 'weights.bin')
+  const weights = readFileSync(file)
+  const versionsOf = (name: string): string[] => app.models.versionsOf(name).map(({ version }) => version)
+
+  it('is refused where it is broken, and what was served is served on', async () => {
+    const damaged = Buffer.from(weights)
+    damaged[1000]! ^= 1
+    writeFileSync(file, damaged)
+    await app.models.refresh()
+    expect(app.models.index()).toEqual([
+      {
+        name: 'mnist',
+        version: '1',
+        state: 'READY',
+        reason: expect.stringMatching(/^serving what it was before it changed: .*expected SHA-256/),
+      },
+    ])
+    expect((await infer(key)).statusCode).toBe(200)
+  })
+
+  it('is loaded anew where it changed, and requests that are under way end with the old one', async () => {
+    const before = app.models.get('mnist')
+    const many = uint8Request(pixelsOf(500))
+    const going = app.inject({
+      method: 'POST',
+      url: '/v2/models/mnist_encoder/infer',
+      headers: { ...many.headers, ...key },
+      payload: many.payload,
     })
-    await served.close()
-  }
+    writeFileSync(file, weights)
+    await app.models.refresh()
+    expect(app.models.index()).toEqual([{ name: 'mnist', version: '1', state: 'READY', reason: '' }])
+    expect(app.models.get('mnist')).not.toBe(before)
+    expect((await going).statusCode).toBe(200)
+  })
+
+  it('gives way to a newer version, unless that is broken; folders that are none are passed over', async () => {
+    const at = (version: string): string => join(models, 'versioned', version)
+    cpSync(released, at('1'), { recursive: true })
+    mkdirSync(join(models, '.hidden'))
+    await app.models.refresh()
+    expect(versionsOf('versioned')).toEqual(['1'])
+    expect((await app.inject({ method: 'POST', url: '/v1/score', headers: key, payload: '{}' })).json()).toEqual({
+      error: 'model: expected one of mnist, versioned, got none',
+    })
+    mkdirSync(at('2'))
+    copyFileSync(join(released, 'flow.json'), join(at('2'), 'flow.json'))
+    await app.models.refresh()
+    expect(versionsOf('versioned')).toEqual(['1'])
+    expect(app.models.index().find(({ version }) => version === '2')).toMatchObject({
+      state: 'UNAVAILABLE',
+      reason: expect.stringMatching(/missing$/),
+    })
+    cpSync(released, at('2'), { recursive: true })
+    await app.models.refresh()
+    expect(versionsOf('versioned')).toEqual(['2'])
+    rmSync(join(models, 'versioned'), { recursive: true })
+    await app.models.refresh()
+    expect(versionsOf('versioned')).toEqual(['2'])
+    await app.models.refresh()
+    expect(versionsOf('versioned')).toEqual([])
+  })
 })

@@ -74,17 +74,19 @@ export class Repository {
    * @throws RequestError 404, or 400 where several are served and none is named
    */
   get(name: string | undefined, version?: string): ServedBundle {
-    const names = [...this.#bundles.keys()].filter((one) => this.versionsOf(one).length > 0)
-    if (name === undefined && names.length !== 1) {
-      throw new RequestError(`model: expected one of ${names.join(', ') || 'none, for none is served'}, got none`, { status: 400 })
-    }
-    const versions = this.versionsOf(name ?? names[0]!)
+    const versions = this.versionsOf(name ?? this.#onlyName())
     const bundle = version === undefined ? versions.at(-1) : versions.find((one) => one.version === version)
     if (bundle) return bundle
     if (versions.length === 0)
       throw new RequestError(`model ${name} is not served`, { status: 404, remedy: 'POST /v2/repository/index lists all' })
     const expected = versions.map((one) => one.version).join(', ')
     throw new RequestError(`version of model ${name}: expected ${expected}, got ${version}`, { status: 404 })
+  }
+
+  #onlyName(): string {
+    const names = [...this.#bundles.keys()].filter((one) => this.versionsOf(one).length > 0)
+    if (names.length === 1) return names[0]!
+    throw new RequestError(`model: expected one of ${names.join(', ') || 'none, for none is served'}, got none`, { status: 400 })
   }
 
   /** Every version that was found, served or not. */

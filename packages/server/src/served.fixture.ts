@@ -16,22 +16,22 @@ export const tolerance = 0.01
 /** A folder with a released bundle as `mnist`, and a server of it with one worker of one thread. */
 export async function startServer(
   options: Partial<ServerOptions> = {},
-): Promise<{ readonly app: FastifyInstance; readonly bare: Flow; readonly models: string; readonly stop: () => Promise<void> }> {
+): Promise<{ readonly app: FastifyInstance; readonly models: string; readonly stop: () => Promise<void> }> {
   const models = mkdtempSync(join(tmpdir(), 'niceflow-server-'))
   cpSync(released, join(models, 'mnist'), { recursive: true })
-  const bare = await loadFlow(released, { device: 'cpu', threads: 1 })
   const app = await createServer({ models, device: 'cpu', threads: 1, workers: 1, pollSeconds: 0, ...options })
   return {
     app,
-    bare,
     models,
     async stop() {
       await app.close()
-      await bare.dispose()
       rmSync(models, { recursive: true, force: true })
     },
   }
 }
+
+/** The model without a server, whose scores every answer must have; it lasts as long as the tests of a file. */
+export const loadBare = (): Promise<Flow> => loadFlow(released, { device: 'cpu', threads: 1 })
 
 /** Pixels that look like nothing, each image another. */
 export function pixelsOf(count: number, seed = 1): Uint8Array {

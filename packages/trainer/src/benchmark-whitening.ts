@@ -80,6 +80,7 @@ export async function measureWhiteningTime(
       flow,
       data: { examples, indices },
       seed: 0,
+      dequantization: 'independent',
       steps: 0,
       values: {},
       open,

@@ -37,15 +37,17 @@ export async function sourceOfRun({ state, parameters }: Run): Promise<BundleSou
   const { recipe, data, best } = state
   return {
     flow: recipe.flow,
-    model: modelFacts(recipe.flow, data, parameters),
+    model: modelFacts(recipe, data, parameters),
     provenance: {
       seed: recipe.training.seed,
       dataset: data.name,
       datasetSha256: data.sha256,
+      ...(data.preparation && { preparation: data.preparation }),
       trainingExamples: data.count - recipe.training.validation,
       epochs: best.epoch,
-      steps: (state.step / state.epoch) * best.epoch,
+      steps: state.epoch === 0 ? 0 : (state.step / state.epoch) * best.epoch,
       engine: state.engine,
+      ...(state.imported && { imported: state.imported }),
       versions: await versions(),
       training: recipe.training,
     },

@@ -1,6 +1,6 @@
 import { readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { imageShapeSchema, NiceflowError, type Tensor } from '@niceflow/core'
+import { type Imported, imageShapeSchema, NiceflowError, type Tensor } from '@niceflow/core'
 import { type DataFacts, type PartialRecipe, presets, type Recipe, resolveRecipe } from '@niceflow/engine'
 import type { ParameterValues } from '@niceflow/flow'
 import { InvalidFileError, type Safetensors } from '@niceflow/formats'
@@ -24,6 +24,8 @@ export type RunState = {
   readonly recipe: Recipe
   readonly data: DataFacts
   readonly engine: string
+  /** Where its first weights are from, if not drawn here. */
+  readonly imported?: Imported | undefined
   /** Epochs and steps that made these arrays. */
   readonly epoch: number
   readonly step: number
@@ -133,10 +135,20 @@ const stateSchema: z.ZodType<Omit<RunState, 'recipe'>> = z.strictObject({
     name: z.string(),
     sha256: z.string(),
     imageShape: imageShapeSchema,
+    columns: z.array(z.string()).optional(),
+    preparation: z
+      .strictObject({
+        resize: z.tuple([count, count]).optional(),
+        grey: z.boolean().optional(),
+        columns: z.array(z.string()).optional(),
+        testFraction: z.number().optional(),
+      })
+      .optional(),
     count,
     pixels: z.boolean(),
   }),
   engine: z.string(),
+  imported: z.strictObject({ format: z.string(), sha256: z.string() }).optional(),
   epoch: countOrZero,
   step: countOrZero,
   history: z.array(z.strictObject({ epoch: count, training: z.number(), validation: nats, learningRate: z.number() })),

@@ -5,7 +5,7 @@ import { InvalidConfigError, parseFlowConfig, refuse } from '@niceflow/flow'
 import * as z from 'zod'
 
 /** The recipe that a bundle was made by. */
-export function recipeOf({ name, config, provenance }: Manifest): Recipe {
+export function recipeOf({ name, config, provenance }: Pick<Manifest, 'name' | 'config' | 'provenance'>): Recipe {
   // What an older bundle does not say was not there to be set: it is as the paper has it.
   const training = { ...presets.paper.training, ...(provenance.training as object) }
   return {

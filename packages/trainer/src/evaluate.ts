@@ -64,13 +64,13 @@ export async function scoreSelection(
   { examples, indices }: Selection,
   { draws = 1, seed = 0, onProgress }: ScoreOptions = {},
 ): Promise<Float64Array> {
-  const { dataRange: range, pixels } = flow.manifest.model
+  const { dataRange: range, dequantization, pixels } = flow.manifest.model
   const repeats = pixels ? draws : 1
   const scores = new Float64Array(indices.length)
   for (let draw = 0; draw < repeats; draw++) {
     for (let start = 0; start < indices.length; start += chunk) {
       const taken = indices.subarray(start, start + chunk)
-      const { logLikelihood } = await flow.score(dequantize(examples, taken, { seed, draw, range }))
+      const { logLikelihood } = await flow.score(dequantize(examples, taken, { seed, draw, range, dequantization }))
       for (let i = 0; i < taken.length; i++) scores[start + i]! += logLikelihood[i]! / repeats
       onProgress?.(draw * indices.length + start + taken.length, repeats * indices.length)
     }

@@ -234,7 +234,8 @@ async function validate(engine: Engine, data: TrainingData, indices: Uint32Array
   let sum = 0
   for (let at = 0; at < indices.length; at += validationBatch) {
     const taken = indices.subarray(at, at + validationBatch)
-    const x = dequantize(data.examples, taken, { seed: training.seed, draw: 0, range: flow.dataRange })
+    const { seed, dequantization } = training
+    const x = dequantize(data.examples, taken, { seed, draw: 0, range: flow.dataRange, dequantization })
     const scores = await engine.logLikelihood(tensor('float32', [taken.length, flow.dim], x))
     sum += scores.reduce((total, nats) => total + nats, 0)
   }

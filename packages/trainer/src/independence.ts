@@ -70,12 +70,12 @@ export async function latentIndependence(
   const n = indices.length
   if (n < leastExamples) throw new InvalidValueError({ what: 'examples', expected: `${leastExamples} or more`, got: n })
   const { dim } = flow
-  const { dataRange: range, prior } = flow.manifest.model
+  const { dataRange: range, dequantization, prior } = flow.manifest.model
   const columns = Array.from({ length: dim }, () => new Float32Array(n))
   const [values, magnitudes] = [covarianceSums(dim), covarianceSums(dim)]
   for (let start = 0; start < n; start += chunk) {
     const taken = indices.subarray(start, start + chunk)
-    const { data } = (await flow.encode(dequantize(examples, taken, { seed, draw: 0, range }))).z
+    const { data } = (await flow.encode(dequantize(examples, taken, { seed, draw: 0, range, dequantization }))).z
     values.add(data)
     magnitudes.add(data.map(Math.abs))
     for (let i = 0; i < data.length; i++) columns[i % dim]![start + Math.floor(i / dim)] = data[i]!

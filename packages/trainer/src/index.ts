@@ -1,6 +1,7 @@
 export {
   type DataFacts,
   DivergedError,
+  dataFacts,
   defaultPreset,
   optimizerOf,
   type PartialRecipe,
@@ -11,8 +12,10 @@ export {
   resolveRecipe,
   type Schedule,
   startFrom,
+  suitedTo,
   type TrainingConfig,
   type TrainingData,
+  tablePreset,
 } from '@niceflow/engine'
 export * from './benchmark.ts'
 export type { InpaintingFigure } from './benchmark-inpainting.ts'
@@ -29,6 +32,7 @@ export * from './evaluate.ts'
 export { ensureFolder, exists, syncFolder, temporaryName, WriteError, writeAtomic, writeError } from './files.ts'
 export type { SnapshotOptions, TrainProgress } from './fit.ts'
 export { readHistory, type TimedEpoch } from './history.ts'
+export { type ImportedRun, type ImportFormat, type ImportOptions, importFormats, importRun } from './import-run.ts'
 export {
   type Correlations,
   type Independence,
@@ -44,10 +48,11 @@ export { machineMemory, NotEnoughMemoryError, type TrainingMemoryEstimate, train
 export { type EngineReport, probeEngines } from './probe-engines.ts'
 export { type Program, programBeside } from './program.ts'
 export { replaceFolder } from './replace.ts'
-export { type Run, readRun, runSamples, scratchBundle } from './run.ts'
+export { type Run, readRun, runSamples, runTable, scratchBundle } from './run.ts'
 export { assertReplaceableFile, type SingleFileOptions, type SingleGraph, singleGraphs, writeSingleFile } from './single-file.ts'
 export * from './spectrum.ts'
 export { type Start, startRun } from './start.ts'
+export { type StateDict, type StateDictOptions, writeStateDict } from './state-dict.ts'
 export { type Target, type TargetGraphs, type TargetOptions, targets, writeTarget } from './targets.ts'
 export { type TrainOptions, train } from './train.ts'
 export * from './verify.ts'

@@ -4,13 +4,15 @@ import { CheckpointError, checkpointFiles, isCheckpoint, type RunState, resumabl
 import { ensureFolder, probeFile, remove, temporaryOf } from './files.ts'
 import { historyFile } from './history.ts'
 import { anotherRuns, lockFile, lockFolder } from './lock.ts'
-import { type Resumed, resumeRun, runSamples, scratchBundle } from './run.ts'
+import { type Resumed, resumeRun, runSamples, runTable, scratchBundle } from './run.ts'
 
 export type OpenOptions = {
   /** Go on from the folder's last checkpoint, where there is one. */
   readonly resume?: boolean | undefined
   /** Begin again in a folder that holds a run already. */
   readonly overwrite?: boolean | undefined
+  /** The way out where the folder holds a run already. */
+  readonly taken?: string | undefined
   /** Hears of a damaged checkpoint that another stands in for. */
   readonly onWarning: (message: string) => void
 }
@@ -51,11 +53,15 @@ export async function openRun(out: string, wanted: Pick<RunState, 'recipe' | 'da
   }
 }
 
-function assertFree(out: string, files: readonly string[], { resume, overwrite }: OpenOptions): void {
+function assertFree(
+  out: string,
+  files: readonly string[],
+  { resume, overwrite, taken = '--resume goes on with it, --overwrite begins again' }: OpenOptions,
+): void {
   const holdsRun = files.some(isCheckpoint)
   if (holdsRun && !resume && !overwrite) {
     throw new CheckpointError(`run ${out}: the folder holds a run already`, {
-      remedy: '--resume goes on with it, --overwrite begins again',
+      remedy: taken,
       usage: true,
     })
   }
@@ -74,7 +80,7 @@ function assertFree(out: string, files: readonly string[], { resume, overwrite }
 function earlierRun(files: readonly string[]): string[] {
   const checkpoints = files.filter(isCheckpoint)
   if (checkpoints.length === 0) return []
-  return [...new Set([historyFile, runSamples, ...resumable, ...checkpoints])].filter((name) => files.includes(name))
+  return [...new Set([historyFile, runSamples, runTable, ...resumable, ...checkpoints])].filter((name) => files.includes(name))
 }
 
 /**
@@ -85,5 +91,5 @@ function isLeftover(file: string): boolean {
   const temporary = temporaryOf(file)
   if (!temporary || anotherRuns(temporary.pid)) return false
   const { name } = temporaryOf(temporary.name) ?? temporary
-  return isCheckpoint(name) || [historyFile, lockFile, runSamples, scratchBundle, probeFile].includes(name)
+  return isCheckpoint(name) || [historyFile, lockFile, runSamples, runTable, scratchBundle, probeFile].includes(name)
 }

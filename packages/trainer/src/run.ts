@@ -21,6 +21,8 @@ export type Run = { readonly state: RunState; readonly parameters: ParameterValu
 
 /** The picture of samples of a run's best epoch, where the caller of `train` leaves one beside the checkpoints. */
 export const runSamples = 'samples.png'
+/** The same of a table of numbers. */
+export const runTable = 'samples.svg'
 
 /** A run's pictures are drawn through a bundle of this name beside them, under a temporary name, which is removed then. */
 export const scratchBundle = 'bundle'
@@ -144,7 +146,9 @@ function assertWhole(what: string, { arrays }: Checkpoint, wanted: readonly Stat
  * @throws CheckpointError naming the first field that differs
  */
 function assertSameRun(folder: string, { recipe, data }: RunState, wanted: Pick<RunState, 'recipe' | 'data'>): void {
-  const difference = firstDifference({ ...recipe, data }, { ...wanted.recipe, data: wanted.data })
+  // What the data are comes first: some of the recipe follows from it.
+  const facts = (run: typeof wanted): unknown => ({ 'flow.dim': run.recipe.flow.dim, data: run.data, ...run.recipe })
+  const difference = firstDifference(facts({ recipe, data }), facts(wanted))
   if (!difference) return
   const { path, left, right } = difference
   throw new CheckpointError(`run ${folder}: its ${path} is ${JSON.stringify(left)}, now ${JSON.stringify(right)} is asked for`, {

@@ -35,10 +35,19 @@ test.each<[string, TrainOptions]>([
     tinyOptions({ flow: { preprocessing: [{ kind: 'logit', alpha: 0.01 }, { kind: 'standardize' }] } }),
   ],
   [
-    'gradients clipped, weights averaged, units dropped, images moved, s from a normal draw',
+    'gradients clipped, weights averaged, units dropped, images moved, noise shared, s from a normal draw',
     {
       ...tinyOptions({
-        training: { clip: 1, averaging: 0.9, dropout: 0.2, imageShift: 1, plainEpochs: 1, scaleInit: 'normal', schedule: 'linear' },
+        training: {
+          clip: 1,
+          averaging: 0.9,
+          dropout: 0.2,
+          imageShift: 1,
+          plainEpochs: 1,
+          scaleInit: 'normal',
+          schedule: 'linear',
+          dequantization: 'shared',
+        },
       }),
       data: toyImages(300),
     },

@@ -13,8 +13,8 @@ export type InpainterFacts = {
 
 /** Examples and steps that are enough to meet every operator, and few enough to interpret in a second. */
 const [examples, steps] = [2, 2]
-/** The longest way of a step: long beside the grain of float32, short enough that few pixels meet the range's ends. */
-const way = 0.01
+/** The longest way of a step: short enough that few pixels meet the range's ends, and of numbers of any size long beside the grain of float32. */
+const wayOf = (x: Float32Array): number => x.reduce((way, value) => Math.max(way, 1e4 * 2 ** -23 * Math.abs(value)), 0.01)
 
 /**
  * Runs some steps of a bundle's inpainter by the gradient itself, half of the pixels hidden, and beside them the file interpreted in float64.
@@ -44,7 +44,7 @@ export async function checkInpainter(
   const moved = (filled: ArrayLike<number>): number =>
     given.data.reduce((most, value, k) => Math.max(most, Math.abs(filled[k]! - value)), 0)
   const steepest = moved(evaluate(graph, feeds(1, 1, [-1e9, 1e9])).filled!.data)
-  const fed = feeds(steps, way / steepest, dataRange)
+  const fed = feeds(steps, wayOf(given.data) / steepest, dataRange)
   // WebGPU has no kernel for Loop.
   const session = await openSession(paths.inpainter, { device: device === 'webgpu' ? 'cpu' : device })
   try {

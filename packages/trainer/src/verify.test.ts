@@ -48,6 +48,13 @@ test('a density of bins, which jumps, is allowed more, and its inverse still exa
   expect(found.roundTrip.max).toBeLessThan(1e-4)
 })
 
+test('a spline, which may be steep, is allowed more in any example, and nothing in the mean', async () => {
+  const { folder, flow } = await bundle(0, { flow: { law: 'spline', bins: 4, prior: 'gaussian' } })
+  const found = await verifyBundle(folder, flow, x)
+  expect(found).toMatchObject({ roundTrip: { tolerance: 1e-3 }, float64: { meanTolerance: 1e-2, maxTolerance: 0.5 } })
+  expect(found.roundTrip.max).toBeLessThan(1e-4)
+})
+
 test.each(['encoder.onnx', 'decoder.onnx', 'inpainter.onnx', 'weights.bin', 'README.md'])(
   'one flipped bit of %s is found',
   async (file) => {

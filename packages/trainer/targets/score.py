@@ -17,12 +17,17 @@ import numpy
 import onnxruntime
 import ray
 
-# How each format is read, and the column in which its examples come.
+# How each format is read, by the shape of the model's images, and the column in which its examples come.
 FORMATS = {
-    "npy": (lambda path: ray.data.read_numpy(path, include_paths=True), "data"),
-    "parquet": (ray.data.read_parquet, "x"),
-    "images": (lambda path: ray.data.read_images(path, mode="L", include_paths=True), "image"),
+    "npy": (lambda path, shape: ray.data.read_numpy(path, include_paths=True), "data"),
+    "parquet": (lambda path, shape: ray.data.read_parquet(path), "x"),
+    "images": (lambda path, shape: ray.data.read_images(path, mode="RGB" if len(shape) == 3 else "L", include_paths=True), "image"),
 }
+
+
+def image_shape(facts):
+    """Rows and columns, and 3 where the images are in colour; empty where the model is none of images."""
+    return json.loads(facts.get("niceflow.image_shape", "[]"))
 
 
 class Scorer:
@@ -34,14 +39,18 @@ class Scorer:
         self.session = onnxruntime.InferenceSession(ray.get(encoder), options)
         self.facts = self.session.get_modelmeta().custom_metadata_map
         self.dim = int(self.facts["niceflow.dim"])
-        self.low, high = json.loads(self.facts["niceflow.data_range"])
-        self.cell = (high - self.low) / 256
+        self.low, self.high = json.loads(self.facts["niceflow.data_range"])
+        self.cell = (self.high - self.low) / 256
         self.of_pixels = self.facts["niceflow.dequantization"] != "none"
+        self.shape = image_shape(self.facts)
         self.column, self.seed = column, seed
 
     def __call__(self, batch):
         x = batch.pop(self.column)
-        x = (numpy.stack(x) if x.dtype == object else x).reshape(len(x), -1)
+        x = numpy.stack(x) if x.dtype == object else x
+        if len(self.shape) == 3 and x.ndim == 4 and list(x.shape[1:]) != self.shape:
+            raise ValueError(f"column {self.column}: expected images of {self.shape}, got {list(x.shape[1:])}")
+        x = x.reshape(len(x), -1)
         if x.shape[1] != self.dim:
             raise ValueError(f"column {self.column}: expected examples of {self.dim} values, got {x.shape[1]}")
         if x.dtype == numpy.uint8:
@@ -55,6 +64,9 @@ class Scorer:
     def dequantize(self, pixels):
         if not self.of_pixels:
             raise ValueError(f"column {self.column}: expected floats, as the model is none of pixels, got uint8")
+        if self.facts.get("niceflow.noise") == "shared":
+            noise = numpy.random.Generator(numpy.random.Philox(key=self.seed)).random(self.dim)
+            return numpy.minimum(self.high, self.low + (pixels / 255 + noise / 256) * (self.high - self.low))
         keys = (blake2b(row.tobytes(), digest_size=16, salt=self.seed.to_bytes(16, "little")).digest() for row in pixels)
         noise = [numpy.random.Generator(numpy.random.Philox(key=int.from_bytes(key, "little"))).random(self.dim) for key in keys]
         return self.low + (pixels + numpy.stack(noise)) * self.cell
@@ -77,9 +89,11 @@ def main():
 
     ray.init()
     ray.data.DataContext.get_current().execution_options.preserve_order = True
-    encoder = ray.put(Path(__file__).with_name("encoder.onnx").read_bytes())
+    graph = Path(__file__).with_name("encoder.onnx").read_bytes()
+    shape = image_shape(onnxruntime.InferenceSession(graph).get_modelmeta().custom_metadata_map)
+    encoder = ray.put(graph)
     actors = args.actors or max(1, int(ray.cluster_resources()["CPU"]) - 1)
-    read(args.input).map_batches(
+    read(args.input, shape).map_batches(
         Scorer,
         fn_constructor_args=(encoder, args.column or column, args.seed),
         batch_size=args.batch_size,

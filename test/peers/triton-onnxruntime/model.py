@@ -6,6 +6,7 @@ import numpy
 import onnxruntime
 import triton_python_backend_utils as triton
 
+TYPES = {"tensor(float)": "TYPE_FP32", "tensor(uint8)": "TYPE_UINT8"}
 
 class TritonPythonModel:
     def initialize(self, args):
@@ -16,7 +17,7 @@ class TritonPythonModel:
         # What the real backend checks as it loads: the ports of the file are those of the configuration.
         for listed, held in ((config["input"], self.session.get_inputs()), (config["output"], self.session.get_outputs())):
             expected = {port["name"]: (port["data_type"], dims(port)) for port in listed}
-            got = {port.name: ({"tensor(float)": "TYPE_FP32"}[port.type], port.shape[1:]) for port in held}
+            got = {port.name: (TYPES[port.type], port.shape[1:]) for port in held}
             if expected != got:
                 raise triton.TritonModelException(f"{file}: expected the ports {expected}, got {got}")
 

@@ -1,4 +1,4 @@
-import { describeDatasets, loadDataset } from '@niceflow/data'
+import { describeDatasets, loadImages } from '@niceflow/data'
 import { type Benchmark, benchmark, benchmarkParts, type Figure, type WhiteningFigure } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
 import { choicesFlag, dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
@@ -29,7 +29,7 @@ export const benchCommand: Command = command(
       .example('$0 bench --only whitening', 'the covariance and the root of 3072 dimensions, as training takes them')
       .example('$0 bench --only batch --images 1000000', 'a million images from files, and the memory that they take'),
   async ({ repeats, dataDir, only = parts, images, ...device }) => {
-    const mnist = await loadDataset('mnist', { dir: dataDir })
+    const mnist = await loadImages('mnist', { dir: dataDir })
     const data = { name: mnist.name, sha256: mnist.sha256, examples: mnist.train, imageShape: mnist.imageShape }
     const onProgress = (what: string): void => note(`measuring ${what}`)
     const chosen = benchmarkParts.filter((part) => only.includes(part))

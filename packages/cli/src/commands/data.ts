@@ -2,18 +2,20 @@ import { InvalidValueError } from '@niceflow/core'
 import { type DatasetDescription, describeDatasets, type FetchProgress, fetchDataset, hardSets, isLacking } from '@niceflow/data'
 import type { Answer, Command } from '../command.ts'
 import { command } from '../command.ts'
-import { dataFlags } from '../flags.ts'
+import { datasetFlags, datasetHelp } from '../flags.ts'
+import { inspect } from '../inspection.ts'
 import { bytesProgress, note } from '../progress.ts'
 import { megabytes, number, table } from '../text.ts'
 
 const actions = {
   list: 'every dataset, and whether its files are here',
   fetch: 'get the files of one, and go on where a fetch broke off',
+  inspect: 'what is in one, and what of it will hurt training',
 } as const
 
 export const dataCommand: Command = command(
   (yargs) =>
-    dataFlags(yargs)
+    datasetFlags(yargs)
       .positional('action', {
         choices: Object.keys(actions) as (keyof typeof actions)[],
         demandOption: true,
@@ -21,17 +23,25 @@ export const dataCommand: Command = command(
           .map((action) => action.join(': '))
           .join('; '),
       })
-      .positional('dataset', { type: 'string', describe: 'What to fetch' })
+      .positional('dataset', { type: 'string', describe: `What to fetch, by its name, or to inspect: ${datasetHelp}` })
+      .option('out', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'With inspect: a contact sheet of images, .png, or the distributions of columns, .svg',
+      })
       .example('$0 data list', 'what there is to train on')
-      .example('$0 data fetch fashion-mnist', "its files, into niceflow's folder of caches (NICEFLOW_DATA names another)"),
-  async ({ action, dataset, dataDir }) => {
-    if (action === 'fetch') {
-      if (dataset === undefined) throw new InvalidValueError({ what: 'data fetch', expected: 'a dataset', got: 'nothing', usage: true })
-      return fetched(dataset, dataDir)
+      .example('$0 data fetch fashion-mnist', "its files, into niceflow's folder of caches (NICEFLOW_DATA names another)")
+      .example('$0 data inspect table.csv --out columns.svg', 'a table before it is trained on')
+      .example('$0 data inspect scans/ --grey --resize 28x28 --out sheet.png', 'a folder of images'),
+  async ({ action, dataset, out, ...flags }) => {
+    const { dataDir } = flags
+    if (action === 'list') {
+      if (dataset !== undefined)
+        throw new InvalidValueError({ what: 'data list', expected: 'no dataset: it lists all', got: dataset, usage: true })
+      return list(dataDir)
     }
-    if (dataset !== undefined)
-      throw new InvalidValueError({ what: 'data list', expected: 'no dataset: it lists all', got: dataset, usage: true })
-    return list(dataDir)
+    if (dataset === undefined) throw new InvalidValueError({ what: `data ${action}`, expected: datasetHelp, got: 'nothing', usage: true })
+    return action === 'inspect' ? inspect(dataset, out, flags) : fetched(dataset, dataDir)
   },
 )
 

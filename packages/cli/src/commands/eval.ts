@@ -1,21 +1,27 @@
 import { type Calibration, InvalidValueError } from '@niceflow/core'
-import { type Dataset, hardSets, loadDataset, type SplitName, splitNames } from '@niceflow/data'
+import { type Dataset, hardSets, type SplitName, splitNames } from '@niceflow/data'
 import type { Flow } from '@niceflow/runtime'
 import { amendBundle, calibrateOn, scoreSelection, selectFor, summarize } from '@niceflow/trainer'
 import { heldOutSplit, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
+import { openDataset } from '../dataset.ts'
+import { datasetFlags, datasetHelp, flowFlags, numberFlag } from '../flags.ts'
 import { cardFile, modelCard } from '../model-card.ts'
 import { allHardSets, measureOutliers } from '../ood.ts'
 import { assertPicture, outlierText, writePictures } from '../ood-report.ts'
 import { countProgress } from '../progress.ts'
-import { nats, number, rangeOf } from '../text.ts'
+import { densityOf, nats, number } from '../text.ts'
 
 export const evalCommand: Command = command(
   (yargs) =>
-    flowFlags(dataFlags(yargs))
+    flowFlags(datasetFlags(yargs))
       .positional('bundle', { type: 'string', demandOption: true, describe: 'A folder that export wrote' })
-      .option('dataset', { type: 'string', demandOption: true, requiresArg: true, describe: 'A name of `niceflow data list`' })
+      .option('dataset', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: `Whose examples: ${datasetHelp}`,
+      })
       .option('split', {
         choices: splitNames,
         demandOption: true,
@@ -46,12 +52,13 @@ export const evalCommand: Command = command(
       .implies({ out: 'ood', images: 'ood', 'false-positive-rate': 'ood' })
       .example('$0 eval out/mnist --dataset mnist --split test', 'mean log-likelihood of the test images')
       .example('$0 eval out/mnist --dataset mnist --split test --record', 'and keep it in the bundle')
+      .example('$0 eval out/table --dataset later.csv --split test --test-fraction 1', 'of all rows of another table')
       .example('$0 eval out/mnist --dataset mnist --split test --ood all --ood others.npy --out scores.svg', 'what it tells from them'),
-  async ({ bundle, dataset: name, dataDir, split, draws, seed, record, ood, falsePositiveRate, out, images, ...device }) => {
+  async ({ bundle, dataset: name, split, draws, seed, record, ood, falsePositiveRate, out, images, ...flags }) => {
     assertPicture('out', out, '.svg')
     assertPicture('images', images, '.png')
-    const dataset = await loadDataset(name, { dir: dataDir })
-    return withFlow(bundle, device, async (flow) => {
+    return withFlow(bundle, flags, async (flow) => {
+      const dataset = await openDataset(name, flags, flow.manifest)
       if (record && flow.dtype !== flow.manifest.dtype) {
         const remedy = 'record without --dtype, or export with this one first'
         throw new InvalidValueError({
@@ -72,10 +79,16 @@ export const evalCommand: Command = command(
         await amendBundle(bundle, recorded, { [cardFile]: modelCard({ ...flow.manifest, ...recorded }) })
       }
       const outliers =
-        ood && (await measureOutliers(flow, { name: split, selection, nats: scores }, ood, { draws, seed, falsePositiveRate, dataDir }))
+        ood &&
+        (await measureOutliers(flow, { name: split, selection, nats: scores }, ood, {
+          draws,
+          seed,
+          falsePositiveRate,
+          dataDir: flags.dataDir,
+        }))
       if (outliers) await writePictures(flow, outliers, { out, images })
       const { dataRange: range } = flow.manifest.model
-      const figure = `${nats(logLikelihood.mean)} ± ${nats(logLikelihood.standardError)} nats on ${rangeOf(range)}`
+      const figure = `${nats(logLikelihood.mean)} ± ${nats(logLikelihood.standardError)} nats ${densityOf(flow.manifest.model)}`
       const bits = bitsPerDim === null ? '' : `, ${bitsPerDim.toFixed(3)} bits per dimension`
       const lines = [
         `${split} log-likelihood: ${figure}${bits}; ${number(scores.length)} examples on ${flow.device}`,

@@ -7,6 +7,7 @@ import {
   type BundleSource,
   calibrateOn,
   exportBundle,
+  importFormats,
   readSource,
   replaceBundle,
   scoreSelection,
@@ -17,9 +18,8 @@ import {
   writeBundle,
 } from '@niceflow/trainer'
 import {
-  drawSamples,
   heldOutSplit,
-  ownDataset,
+  pictureSamples,
   storageRows,
   storedIn,
   verificationText,
@@ -28,10 +28,12 @@ import {
   withFlow,
 } from '../bundle.ts'
 import { type Answer, type Command, command } from '../command.ts'
+import { ownDataset } from '../dataset.ts'
 import { choicesFlag, type DeviceFlags, dataFlags, deviceFlags } from '../flags.ts'
-import { cardFile, modelCard, samplesFile } from '../model-card.ts'
+import { cardFile, modelCard } from '../model-card.ts'
 import { countProgress, warn } from '../progress.ts'
 import { exportSingleFile } from '../single-file.ts'
+import { exportStateDict } from '../state-dict.ts'
 import { exportTarget } from '../target.ts'
 import { number, table } from '../text.ts'
 
@@ -43,7 +45,8 @@ export const exportCommand: Command = command(
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: 'The folder of the bundle, or of the files of --target; the .onnx file, for --single-file',
+        describe:
+          'The folder of the bundle, or of the files of --target; the .onnx file, for --single-file; the .safetensors file, for --format',
       })
       .option('name', { type: 'string', requiresArg: true, describe: "The model's name", defaultDescription: "the folder's" })
       .option('dtype', {
@@ -61,32 +64,40 @@ export const exportCommand: Command = command(
         requiresArg: true,
         describe: 'Write what this engine runs: a Triton model repository, one with a KServe manifest, or a Ray Data job',
       })
-      .conflicts('target', 'single-file')
+      .option('format', {
+        choices: importFormats,
+        requiresArg: true,
+        describe: "Write the weights as PyTorch's masked NICE has them: a state dict, .safetensors",
+      })
+      .conflicts({ target: 'single-file', format: ['target', 'single-file'] })
       .option('overwrite', { type: 'boolean', default: false, describe: 'Replace what is there already' })
       .example('$0 export runs/mnist --out out/mnist', 'write it, verify it')
       .example('$0 export runs/mnist --out out/mnist --dtype fp32,fp16,q8', 'with smaller files beside it, and what each costs')
       .example('$0 export models/mnist-nice --out out/mnist', 'a bundle anew: the same weights, the graphs of this version')
       .example('$0 export out/mnist --single-file decoder --out decoder.onnx', 'a decoder for another app')
+      .example('$0 export models/mnist-nice --format pytorch-nice --out nice.safetensors', 'weights for PyTorch')
       .example('$0 export models/mnist-nice --target triton --out repository', 'a model repository for Triton')
       .example('$0 export models/mnist-nice --target kserve --out service', 'the same, and the manifest of a KServe service')
       .example('$0 export models/mnist-nice --target ray --out job', 'a job that scores on a Ray cluster'),
-  async ({ singleFile: graph, target, ...flags }) => {
+  async ({ singleFile: graph, target, format, ...flags }) => {
+    if (format !== undefined) return exportStateDict({ format, ...flags })
     if (target !== undefined) return exportTarget({ target, ...flags })
     if (graph !== undefined) return exportSingleFile({ graph, ...flags })
     const { source: folder, out, name = basename(resolve(out)), dtype, overwrite, dataDir, ...device } = flags
     const source = await readSource(folder, warn)
-    const { dataset: trainedOn } = source.provenance
-    const dataset = await ownDataset(trainedOn, dataDir)
+    const dataset = await ownDataset({ ...source, name, config: source.flow }, dataDir)
     const dtypes = dtype ?? source.dtypes
     const { calibration: known } = source.figures(dtypes)
     const measured = known !== null && (known.bySize !== undefined || !source.model.pixels)
-    if (!dataset && !known) warn(`the catalogue has no dataset ${trainedOn}: no calibration, and no cost of stored weights`)
+    if (!dataset && !known) {
+      warn(`no held-out examples of ${source.provenance.dataset} are to be had: no calibration, and no cost of stored weights`)
+    }
     return replaceBundle(out, { overwrite }, async (draft): Promise<Answer> => {
       const written = await writeBundle(source, draft, { name, dtypes })
       const figures = dataset && !measured ? await measure(source, draft, written, dataset, device) : {}
-      const samples = await withFlow(draft, device, (flow) => drawSamples(flow))
+      const samples = await withFlow(draft, device, (flow) => pictureSamples(flow, dataset))
       const card = modelCard({ ...written, ...figures })
-      const manifest = await amendBundle(draft, figures, { [cardFile]: card, ...(samples && { [samplesFile]: samples }) })
+      const manifest = await amendBundle(draft, figures, { [cardFile]: card, [samples.file]: samples.content })
       const variants = await verifyVariants(draft, storedIn(manifest), { ...device, dataset, count: verifiedExamples })
       const { calibration, storageCost: cost, files } = manifest
       return {

@@ -8,7 +8,7 @@ import { assertPaths, assertPictures, writePictures } from '../inpainting-pictur
 import { placeHelp } from '../inputs.ts'
 import { interruptible } from '../interruption.ts'
 import { ascentProgress, note } from '../progress.ts'
-import { nats, number, rangeOf, table } from '../text.ts'
+import { densityOf, nats, number, table } from '../text.ts'
 
 /** Points of the ascent that `--json` tells of. */
 const tracePoints = 20
@@ -34,7 +34,11 @@ export const inpaintCommand: Command = command(
       .option('method', { choices: inpaintMethods, default: 'sign' as const, describe: 'How the likelihood is ascended' })
       .option('steps', { default: 300, requiresArg: true, coerce: numberFlag('steps', 1), describe: 'Of the ascent' })
       .option('seed', { default: 0, requiresArg: true, coerce: numberFlag('seed', 0), describe: 'Of masks, starts and noise' })
-      .option('out', { type: 'string', requiresArg: true, describe: 'The filled examples: a .png grid, or an .npy array [n, dim]' })
+      .option('out', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'The filled examples: a .png grid, a .csv table, or an .npy array [n, dim]',
+      })
       .option('figure', { type: 'string', requiresArg: true, describe: 'A .png of originals, of what is observed and of what was filled' })
       .option('trajectory', { type: 'string', requiresArg: true, describe: 'How they came to be: a .gif animation, or a .png strip' })
       .option('frames', { default: 20, requiresArg: true, coerce: numberFlag('frames', 1), describe: 'Of the trajectory, after the start' })
@@ -68,7 +72,7 @@ export const inpaintCommand: Command = command(
       return {
         json: { ...shape, ...total, masks: byMask, trace: points(found.trace), files, dtype, device: used },
         text: [
-          `${method}, ${done}; log-likelihood in nats on ${rangeOf(model.dataRange)}`,
+          `${method}, ${done}; log-likelihood in nats ${densityOf(model)}`,
           figuresTable(byMask.length > 1 ? [...byMask, all] : byMask),
           ...files,
         ].join('\n'),

@@ -6,7 +6,7 @@ import { type Command, command } from '../command.ts'
 import { choicesFlag, dataFlags, flowFlags, numberFlag } from '../flags.ts'
 import { inputHelp, readInput } from '../inputs.ts'
 import { writerOf } from '../outputs.ts'
-import { nats, rangeOf, table } from '../text.ts'
+import { densityOf, nats, table } from '../text.ts'
 
 export const interpolateCommand: Command = command(
   (yargs) =>
@@ -58,7 +58,7 @@ export const interpolateCommand: Command = command(
       ])
       return {
         json: { bundle, from, to, steps, seed, range, paths, out, dtype: flow.dtype, device: flow.device },
-        text: `${table([heading, ...lines])}\nlog-likelihood in nats on ${rangeOf(range)}\nfrom ${from} to ${to}: ${out}`,
+        text: `${table([heading, ...lines])}\nlog-likelihood in nats ${densityOf(manifest.model)}\nfrom ${from} to ${to}: ${out}`,
       }
     })
   },

@@ -1,18 +1,17 @@
 import { join, resolve } from 'node:path'
-import { InvalidValueError, type Manifest } from '@niceflow/core'
+import { isTable, type Manifest } from '@niceflow/core'
 import { nice } from '@niceflow/flow'
 import { type Fact, lineChart, type PublishedResult, type RunReport, runReport } from '@niceflow/report'
 import { ensureFolder, type Run, readHistory, readRun, recipeOf, type TimedEpoch, writeAtomic } from '@niceflow/trainer'
-import { drawSamples, storedIn, withFlow } from '../bundle.ts'
+import { pictureSamples, storedIn, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
+import { ownDataset } from '../dataset.ts'
 import { deviceFlags } from '../flags.ts'
-import { fitAgain, flowInWords, fromThePaper, samplesFile } from '../model-card.ts'
+import { fitAgain, flowInWords, fromThePaper } from '../model-card.ts'
 import { warn } from '../progress.ts'
 import { publishedFor } from '../published.ts'
 import { fieldOf, recipeFlags } from '../recipe-flags.ts'
-import { nats, number, rangeOf, shellWord, table } from '../text.ts'
-
-const files = { samples: samplesFile, curve: 'curve.svg', report: 'report.html' } as const
+import { densityOf, nats, number, rangeOf, shellWord, table } from '../text.ts'
 
 export const reportCommand: Command = command(
   (yargs) =>
@@ -20,16 +19,15 @@ export const reportCommand: Command = command(
       .positional('run', { type: 'string', demandOption: true, describe: 'The folder of a run' })
       .positional('bundle', { type: 'string', demandOption: true, describe: 'The bundle that was exported from it' })
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the report' })
-      .example('$0 report runs/mnist out/mnist --out out', 'samples.png, curve.svg and report.html'),
+      .example('$0 report runs/mnist out/mnist --out out', 'samples.png, curve.svg and report.html; of a table, samples.svg'),
   async ({ run, bundle, out, ...device }) => {
     const { state, parameters } = await readRun(run, warn)
     const history = await readHistory(run)
     const { manifest, samples } = await withFlow(bundle, device, async (flow) => {
-      const drawn = await drawSamples(flow)
-      if (!drawn)
-        throw new InvalidValueError({ what: `bundle ${bundle}`, expected: 'a model of images, to show its samples', got: 'one of vectors' })
-      return { manifest: flow.manifest, samples: drawn }
+      const data = isTable(flow.manifest.model) ? await ownDataset(flow.manifest, undefined) : undefined
+      return { manifest: flow.manifest, samples: await pictureSamples(flow, data) }
     })
+    const files = { samples: samples.file, curve: 'curve.svg', report: 'report.html' } as const
     const paths = Object.fromEntries(Object.entries(files).map(([what, file]) => [what, join(out, file)])) as Record<
       keyof typeof files,
       string
@@ -48,7 +46,7 @@ export const reportCommand: Command = command(
       bestEpoch: state.best.epoch,
       evaluation: manifest.evaluation,
       seconds: epochs.reduce((sum, { seconds }) => sum + (seconds ?? Number.NaN), 0),
-      samples,
+      samples: samples.content,
       configuration: configuration(manifest, parameters),
       references: references(manifest),
       departures: fromThePaper(manifest),
@@ -57,7 +55,7 @@ export const reportCommand: Command = command(
       commands: commands(manifest, { run, bundle, out }),
     }
     await ensureFolder(out)
-    await writeAtomic(paths.samples, samples)
+    await writeAtomic(paths.samples, samples.content)
     await writeAtomic(paths.curve, curve(manifest, epochs))
     await writeAtomic(paths.report, runReport(report))
     const places = {
@@ -99,7 +97,7 @@ function curve(manifest: Manifest, epochs: readonly TimedEpoch[]): string {
   return lineChart({
     title: `${manifest.name}: log-likelihood by epoch`,
     xLabel: 'epoch',
-    yLabel: `nats, density on ${rangeOf(dataRange)}^${dim}`,
+    yLabel: isTable(manifest.model) ? `nats, density ${densityOf(manifest.model)}` : `nats, density on ${rangeOf(dataRange)}^${dim}`,
     series: [
       { name: 'training', points: points(({ training }) => training), dashed: true },
       { name: 'validation', points: points(({ validation }) => validation) },
@@ -116,7 +114,7 @@ function commands(manifest: Manifest, paths: { readonly run: string; readonly bu
   return [
     ...(train === undefined ? [] : [train]),
     `niceflow export ${run} --out ${bundle} --dtype ${storedIn(manifest)}`,
-    ...(train === undefined ? [] : [`niceflow eval ${bundle} --dataset ${dataset} --split test${draws} --record`]),
+    ...(train === undefined ? [] : [`niceflow eval ${bundle} --dataset ${shellWord(dataset)} --split test${draws} --record`]),
     `niceflow report ${run} ${bundle} --out ${out}`,
   ].map((line) => `npx ${line}`)
 }

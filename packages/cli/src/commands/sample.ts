@@ -34,11 +34,12 @@ export const sampleCommand: Command = command(
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: 'A .png grid, or an .npy array: [count, dim], or [count, numbers, dim] of several --top or --bottom',
+        describe: 'A .png grid, a .csv table, or an .npy array: [count, dim], or [count, numbers, dim] of several --top or --bottom',
       })
       .option('columns', { requiresArg: true, coerce: numberFlag('columns', 1), describe: 'Images beside one another in the grid' })
       .example('$0 sample out/mnist --count 64 --seed 1 --out samples.png', 'a grid of images')
       .example('$0 sample out/mnist --count 100000 --temperature 0.7 --out samples.npy', 'an array, of any length')
+      .example('$0 sample out/table --count 1000 --out samples.csv', 'a table, in the units of the data')
       .example('$0 sample out/mnist --count 8 --top 0,10,50,200,784 --out samples.png', 'samples as more of their latents are drawn'),
   async ({ bundle, count, seed, temperature, top, bottom, by: given, out, columns, ...device }) => {
     const write = writerOf(out, count, (top ?? bottom)?.length)

@@ -11,7 +11,7 @@ import { ResumeError } from '../scoring/file-end.ts'
 import { formatOf, ndjsonLines, scoreEndings } from '../scoring/formats.ts'
 import { openScoreFile, type ScoreFileOptions } from '../scoring/score-file.ts'
 import { type Shard, type StreamOptions, scoreExamples, shardRange } from '../scoring/stream.ts'
-import { number, rangeOf } from '../text.ts'
+import { densityOf, number } from '../text.ts'
 
 /** The most examples that one answer holds; more are written as they come. */
 const answerLimit = 100_000
@@ -24,7 +24,7 @@ export const scoreCommand: Command = command(
         type: 'string',
         array: true,
         demandOption: true,
-        describe: 'PNG images; NPY or IDX arrays of pixels (uint8), or of floats on the data range; folders of these',
+        describe: 'PNG or JPEG images; NPY or IDX arrays of pixels (uint8), or of floats on the data range; CSV tables; folders of these',
       })
       .option('draws', {
         default: 1,
@@ -206,7 +206,7 @@ async function answerAll(request: Request, facts: object): Promise<Answer> {
 }
 
 function legend({ manifest: { model } }: Flow, judge: Judge | null): string {
-  const unit = `log-likelihood in nats on ${rangeOf(model.dataRange)}`
+  const unit = `log-likelihood in nats ${densityOf(model)}`
   return judge ? `${unit}; outlier: p of ${judge.recommended} is at most ${judge.falsePositiveRate}` : unit
 }
 

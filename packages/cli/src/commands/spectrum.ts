@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { InvalidValueError } from '@niceflow/core'
-import { loadDataset, type SplitName, splitNames } from '@niceflow/data'
+import { type SplitName, splitNames } from '@niceflow/data'
 import { spectrumChart } from '@niceflow/report'
 import { byImportance } from '@niceflow/runtime'
 import {
@@ -16,16 +16,22 @@ import {
 } from '@niceflow/trainer'
 import { withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { dataFlags, flowFlags, numberFlag } from '../flags.ts'
+import { openDataset } from '../dataset.ts'
+import { datasetFlags, datasetHelp, flowFlags, numberFlag } from '../flags.ts'
 import { scalesOf } from '../importance.ts'
 import { countProgress } from '../progress.ts'
 import { number, table } from '../text.ts'
 
 export const spectrumCommand: Command = command(
   (yargs) =>
-    flowFlags(dataFlags(yargs))
+    flowFlags(datasetFlags(yargs))
       .positional('bundle', { type: 'string', demandOption: true, describe: 'A folder that export wrote' })
-      .option('dataset', { type: 'string', demandOption: true, requiresArg: true, describe: 'A name of `niceflow data list`' })
+      .option('dataset', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: `Whose examples: ${datasetHelp}`,
+      })
       .option('split', {
         choices: splitNames,
         default: 'test',
@@ -41,12 +47,12 @@ export const spectrumCommand: Command = command(
       .option('out', { type: 'string', requiresArg: true, describe: 'An .svg chart of both spectra' })
       .example('$0 spectrum out/mnist --dataset mnist --out spectrum.svg', 'what the scaling layer found, beside PCA')
       .example('$0 spectrum out/mnist --dataset mnist --limit 2000 --json', 'as JSON, of the first 2,000 test images'),
-  async ({ bundle, dataset: name, split, limit, seed, out, dataDir, ...device }) => {
+  async ({ bundle, dataset: name, split, limit, seed, out, ...flags }) => {
     if (out !== undefined && extname(out).toLowerCase() !== '.svg') {
       throw new InvalidValueError({ what: '--out', expected: 'a file ending in .svg', got: out, usage: true })
     }
-    const dataset = await loadDataset(name, { dir: dataDir })
-    return withFlow(bundle, device, async (flow) => {
+    return withFlow(bundle, flags, async (flow) => {
+      const dataset = await openDataset(name, flags, flow.manifest)
       const { model } = flow.manifest
       const { examples, indices } = selectFor(flow.manifest, dataset, split as SplitName)
       const selection = { examples, indices: indices.subarray(0, limit) }

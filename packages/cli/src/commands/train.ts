@@ -1,9 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { InvalidValueError, rows } from '@niceflow/core'
-import { type Dataset, loadDataset } from '@niceflow/data'
+import { InvalidValueError, isTable, rows } from '@niceflow/core'
+import type { Dataset } from '@niceflow/data'
 import { flowWarnings } from '@niceflow/flow'
+import type { Rows } from '@niceflow/formats'
+import type { Flow } from '@niceflow/runtime'
 import {
+  dataFacts,
   defaultPreset,
   engineNames,
   exportBundle,
@@ -16,39 +19,28 @@ import {
   readRecipeFile,
   resolveRecipe,
   runSamples,
+  runTable,
   StoppedError,
   scratchBundle,
+  suitedTo,
   type TrainingData,
   type TrainProgress,
+  tablePreset,
   temporaryName,
   train,
   writeAtomic,
 } from '@niceflow/trainer'
-import type { Argv } from 'yargs'
-import { drawSamples, withFlow } from '../bundle.ts'
+import { drawSamples, pictureSamples, withFlow } from '../bundle.ts'
 import { type Command, command } from '../command.ts'
-import { dataFlags, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
+import { openDataset } from '../dataset.ts'
+import { datasetFlags, datasetHelp, deviceFlags, deviceOptions, numberFlag, warnOfIdleFlag } from '../flags.ts'
 import { interruptible } from '../interruption.ts'
 import { note, trainProgress, warn } from '../progress.ts'
-import { namingFlags, presetDefaults, recipeChanges, recipeFlags } from '../recipe-flags.ts'
-import { duration, nats, number, rangeOf, shellWord } from '../text.ts'
+import { namingFlags, presetDefaults, recipeChanges } from '../recipe-flags.ts'
+import { recipeOptions } from '../recipe-options.ts'
+import { densityOf, duration, nats, number, shellWord } from '../text.ts'
 
 const groups = { training: 'Training (left out: as the preset has it):', flow: 'Model (left out: as the preset has it):' } as const
-
-/** The flags of the table: they have no defaults of their own, so that a config file stands unless one is given. */
-function withRecipeFlags<Flags>(yargs: Argv<Flags>): Argv<Flags> {
-  return recipeFlags.reduce(
-    (built, { flag, part, about, read, choices }, i) =>
-      built.option(flag, {
-        group: groups[part],
-        requiresArg: true,
-        coerce: read(flag),
-        describe: choices ? `${about}: ${choices.join(', ')}` : about,
-        defaultDescription: presetDefaults(recipeFlags[i]!),
-      }) as unknown as Argv<Flags>,
-    yargs,
-  )
-}
 
 /** What the PyTorch port fits when it is not told. */
 const defaultDataset = 'mnist'
@@ -58,18 +50,18 @@ type Used = { readonly engine: string; readonly device: string }
 
 export const trainCommand: Command = command(
   (yargs) =>
-    withRecipeFlags(deviceFlags(dataFlags(yargs)))
+    recipeOptions(deviceFlags(datasetFlags(yargs)), { ...groups, whenLeftOut: presetDefaults })
       .option('dataset', {
         type: 'string',
         requiresArg: true,
-        describe: 'What to fit: a name of `niceflow data list`',
+        describe: `What to fit: ${datasetHelp}`,
         defaultDescription: defaultDataset,
       })
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'The folder of the run: its checkpoints' })
       .option('preset', {
         choices: Object.keys(presets) as PresetName[],
         describe: 'The recipe to begin with',
-        defaultDescription: defaultPreset,
+        defaultDescription: `${defaultPreset}; ${tablePreset} for a table of numbers`,
       })
       .option('config', {
         type: 'string',
@@ -89,7 +81,7 @@ export const trainCommand: Command = command(
         default: 64,
         requiresArg: true,
         coerce: numberFlag('sample-size', 0),
-        describe: `Samples drawn of each snapshot (a picture beside it) and of the best epoch (${runSamples}); 0 draws none`,
+        describe: `Samples drawn of each snapshot (a picture beside it) and of the best epoch (${runSamples}; of a table its columns, ${runTable}); 0 draws none`,
       })
       .option('keep', {
         requiresArg: true,
@@ -103,21 +95,28 @@ export const trainCommand: Command = command(
       })
       .example('$0 train --dataset mnist --out runs/mnist --preset quick', 'a model in minutes')
       .example('$0 train --dataset mnist --out runs/mnist --preset quick --resume', 'go on with it')
+      .example('$0 train --dataset table.csv --out runs/table', 'a density of plain numbers')
+      .example('$0 train --dataset scans/ --resize 28x28 --grey --out runs/scans --preset quick', 'of your own images')
       .example('$0 train --config mnist.json --out runs/mnist --lr 5e-4', 'a config file, and a change to it'),
   async (args) => {
     const file: RecipeFile = args.config === undefined ? {} : await readRecipeFile(args.config)
     const name = args.dataset ?? file.dataset ?? defaultDataset
-    const preset = args.preset ?? file.preset ?? defaultPreset
     const changes = recipeChanges(args)
-    const config = { flow: { ...file.flow, ...changes.flow }, training: { ...file.training, ...changes.training } }
-    const dataset = await loadDataset(name, { dir: args.dataDir })
+    const asked = { flow: { ...file.flow, ...changes.flow }, training: { ...file.training, ...changes.training } }
+    const dataset = await openDataset(name, args)
     const data = trainingData(dataset, args.limit)
-    const { flow } = namingFlags(args, () => resolveRecipe(presetFor(preset, name), config, dataset.dim))
+    const preset = args.preset ?? file.preset ?? (isTable(dataFacts(data)) ? tablePreset : defaultPreset)
+    const base = presetFor(preset, name)
+    const config = suitedTo(data, base, asked)
+    const { flow } = namingFlags(args, () => resolveRecipe(base, config, dataset.dim))
     for (const warning of flowWarnings(flow)) warn(warning)
+    const { testFraction } = dataset.preparation ?? {}
+    if (testFraction !== undefined)
+      note(`${number(dataset.test.dims[0]!)} examples of ${name} are kept for testing, drawn from all (--test-fraction ${testFraction})`)
 
     let used: Used | undefined
     const interruption = interruptible()
-    const display = trainProgress()
+    const display = trainProgress(dataset.imageShape === null ? 'examples' : 'images')
     const onProgress = (progress: TrainProgress): void => {
       display.onProgress(progress)
       if (progress.kind !== 'start') return
@@ -149,14 +148,16 @@ export const trainCommand: Command = command(
         interruption.dispose()
       })
 
-    await drawInto(run, join(out, runSamples))
+    if (dataset.imageShape === null && sampleSize > 0) await leaveTable(run, dataset, out, args.threads)
+    else await drawInto(run, join(out, runSamples))
     const { state } = run
     if (used === undefined) note(`nothing left to do: ${whyFinished(state)}`)
     const history = await readHistory(out)
     const seconds = history.reduce((sum, epoch) => sum + (epoch.seconds ?? 0), 0)
-    const { best, recipe } = state
+    const { best, recipe, data: facts } = state
     const logLikelihood = best.validation ?? state.history.at(-1)!.training
     const { dataRange: range } = recipe.flow
+    const density = densityOf({ ...facts, dataRange: range })
     return {
       json: {
         run: out,
@@ -172,8 +173,8 @@ export const trainCommand: Command = command(
       text: [
         `${state.epoch} epochs in ${duration(seconds)}${used === undefined ? '' : ` by ${used.engine} on ${used.device}`}`,
         best.validation === null
-          ? `training log-likelihood of the last epoch: ${nats(logLikelihood)} nats on ${rangeOf(range)}`
-          : `best held-out log-likelihood: ${nats(best.validation)} nats on ${rangeOf(range)}, epoch ${number(best.epoch)}`,
+          ? `training log-likelihood of the last epoch: ${nats(logLikelihood)} nats ${density}`
+          : `best held-out log-likelihood: ${nats(best.validation)} nats ${density}, epoch ${number(best.epoch)}`,
         `run: ${out}; a bundle of it: niceflow export ${shellWord(out)} --out BUNDLE`,
       ].join('\n'),
     }
@@ -186,23 +187,34 @@ function whyFinished({ epoch, best, recipe: { training } }: Run['state']): strin
   return `it stopped after epoch ${epoch}, as none after epoch ${best.epoch} was better (--patience ${training.patience})`
 }
 
-function trainingData({ name, sha256, imageShape, train: examples }: Dataset, limit: number | undefined): TrainingData {
+function trainingData({ train: examples, test: _, dim: __, ...facts }: Dataset, limit: number | undefined): TrainingData {
   const count = examples.dims[0]!
   if (limit !== undefined && limit > count)
     throw new InvalidValueError({ what: '--limit', expected: `at most ${count}`, got: limit, usage: true })
-  return { name, sha256, imageShape, examples: rows(examples, 0, limit ?? count) }
+  return { ...facts, examples: rows<'uint8' | 'float32'>(examples, 0, limit ?? count) as Rows }
 }
 
-/** A picture of samples of a run's best epoch, drawn through a bundle that is gone afterwards; none of data that are no images. */
+/** A picture of samples of a run's best epoch; none of a table, whose snapshots have none. */
 async function leaveSamples(run: Run, picture: string, count: number, threads: number | undefined): Promise<void> {
   if (count === 0 || run.state.data.imageShape === null) return
-  const bundle = temporaryName(join(dirname(picture), scratchBundle))
+  const samples = await withRun(run, dirname(picture), threads, (flow) => drawSamples(flow, count))
+  if (samples) await writeAtomic(picture, samples)
+}
+
+/** What a run of a table came to, beside its data. */
+async function leaveTable(run: Run, dataset: Dataset, out: string, threads: number | undefined): Promise<void> {
+  const { file, content } = await withRun(run, out, threads, (flow) => pictureSamples(flow, dataset))
+  await writeAtomic(join(out, file), content)
+}
+
+/** Lends the model of a run's best epoch, through a bundle in its folder that is gone afterwards. */
+async function withRun<T>(run: Run, folder: string, threads: number | undefined, use: (flow: Flow) => Promise<T>): Promise<T> {
+  const bundle = temporaryName(join(folder, scratchBundle))
   try {
     // An earlier process of our number may have been killed while it drew.
     await rm(bundle, { recursive: true, force: true })
     await exportBundle(run, bundle)
-    const samples = await withFlow(bundle, { device: 'cpu', threads }, (flow) => drawSamples(flow, count))
-    if (samples) await writeAtomic(picture, samples)
+    return await withFlow(bundle, { device: 'cpu', threads }, use)
   } finally {
     await rm(bundle, { recursive: true, force: true })
   }

@@ -1,16 +1,30 @@
-import type { Stats } from 'node:fs'
-import { open, opendir, readFile, realpath, stat } from 'node:fs/promises'
-import { extname, join } from 'node:path'
-import { arrayTypes, type ModelFacts, NiceflowError, sizeOf, type Tensor } from '@niceflow/core'
+import { open, stat } from 'node:fs/promises'
+import {
+  arrayTypes,
+  channelsOf,
+  isTable,
+  type ModelFacts,
+  NiceflowError,
+  type Preparation,
+  rows,
+  sizeOf,
+  type Tensor,
+  tensor,
+} from '@niceflow/core'
+import { type FileKind, fileKind, filesIn, kindNames, readHead, readWhole, unreadable } from '@niceflow/data'
 import {
   type ArrayLayout,
   examplesOf,
   InvalidFileError,
   idxLayout,
   imageRow,
+  inChannels,
   layoutTensor,
   npyLayout,
   type Rows,
+  readCsv,
+  readImage,
+  resizeImage,
   rowsOf,
 } from '@niceflow/formats'
 import { warnOutside } from './rows.ts'
@@ -23,21 +37,15 @@ export type Source = {
   readonly read: (start: number, end: number) => Promise<Rows>
 }
 
-type Format = {
-  readonly name: string
-  readonly ending?: string
-  /** How files of it begin, in hexadecimal. */
-  readonly begins: RegExp
-  readonly source: (file: string, model: ModelFacts) => Promise<Source>
-}
+/** How images are made of the model's size, as those that it was trained on were; others are refused when left out. */
+export type SourceOptions = Pick<Preparation, 'resize'>
 
-/** A name tells what a file is, else how it begins does: the files of MNIST have no ending. A gzipped one is IDX's to refuse. */
-const formats: readonly Format[] = [
-  { name: 'PNG', ending: '.png', begins: /^89504e47/, source: imageSource },
-  { name: 'NPY', ending: '.npy', begins: /^934e554d5059/, source: arraySource(npyLayout) },
-  { name: 'IDX', ending: '.idx', begins: /^(1f8b|0000(08|09|0b|0c|0d|0e))/, source: arraySource(idxLayout) },
-]
-const names = 'PNG, NPY or IDX'
+const formats: Readonly<Record<FileKind, (file: string, model: ModelFacts, options: SourceOptions) => Promise<Source>>> = {
+  image: imageSource,
+  NPY: arraySource(npyLayout),
+  IDX: arraySource(idxLayout),
+  CSV: tableSource,
+}
 
 /** The longest header that is looked for; one of NPY's first version cannot be longer. */
 const headBytes = 2 ** 16 + 16
@@ -54,6 +62,7 @@ export async function* sources(
   model: ModelFacts,
   onBroken: (error: NiceflowError) => void,
   onOthers: (message: string) => void,
+  options: SourceOptions = {},
 ): AsyncGenerator<Source> {
   for (const path of paths) {
     const folder = (await stat(path).catch(unreadable(path))).isDirectory()
@@ -61,10 +70,12 @@ export async function* sources(
     let others = 0
     for await (const file of folder ? filesIn(path, onBroken) : [path]) {
       try {
-        const { format, first } = await formatOf(file)
-        if (format) {
+        const { kind, first } = await fileKind(file)
+        // Beside images a table is what somebody noted of them.
+        const noted = folder && kind === 'CSV' && !isTable(model)
+        if (kind && !noted) {
           found++
-          yield await format.source(file, model)
+          yield await formats[kind](file, model, options)
         } else if (folder) others++
         else throw unknownFormat(file, first)
       } catch (error) {
@@ -73,65 +84,51 @@ export async function* sources(
       }
     }
     if (folder && found === 0) {
-      throw new NiceflowError(`${path}: expected a PNG, NPY or IDX file in it, got none`, { remedy: 'name the files or another folder' })
+      throw new NiceflowError(`${path}: expected a ${kindNames} file in it, got none`, { remedy: 'name the files or another folder' })
     }
-    if (others > 0) onOthers(`${path}: ${others} of ${found + others} files are not ${names}: left out`)
+    if (others > 0) onOthers(`${path}: ${others} of ${found + others} files are no examples: left out`)
   }
 }
 
-/**
- * The files in a folder and in those within, in the order of their paths. Links are followed, but for one to a folder that it lies in.
- * @param above the real names of the folders that it lies in
- */
-async function* filesIn(folder: string, onBroken: (error: NiceflowError) => void, above: readonly string[] = []): AsyncGenerator<string> {
-  const entries: string[] = []
-  let within = above
-  try {
-    const real = await realpath(folder)
-    if (above.includes(real)) return
-    within = [...above, real]
-    for await (const entry of await opendir(folder, { bufferSize: 1024 })) {
-      const kind = entry.isSymbolicLink() ? await targetOf(join(folder, entry.name)) : entry
-      // A folder's place among files is that of the paths within it.
-      if (kind === undefined || kind.isFile()) entries.push(entry.name)
-      else if (kind.isDirectory()) entries.push(`${entry.name}/`)
-    }
-  } catch (error) {
-    onBroken(cannotRead(folder, error as NodeJS.ErrnoException))
-    return
+async function imageSource(file: string, model: ModelFacts, { resize }: SourceOptions): Promise<Source> {
+  const read = async (): Promise<Rows> => {
+    const bytes = await readWhole(file)
+    const { dim, imageShape } = model
+    if (!resize || imageShape === null) return imageRow(bytes, file, model)
+    const { data } = await resizeImage(inChannels(readImage(bytes, file), channelsOf(imageShape), file), resize)
+    return tensor('uint8', [1, dim], data)
   }
-  for (const entry of entries.sort()) {
-    if (entry.endsWith('/')) yield* filesIn(join(folder, entry.slice(0, -1)), onBroken, within)
-    else yield join(folder, entry)
-  }
+  return { file, count: 1, read }
 }
 
-async function formatOf(file: string): Promise<{ readonly format: Format | undefined; readonly first: string }> {
-  const ending = extname(file).toLowerCase()
-  const named = formats.find((format) => format.ending === ending)
-  if (named) return { format: named, first: '' }
-  const { bytes } = await readHead(file, 8)
-  const first = Buffer.from(bytes).toString('hex')
-  return { format: formats.find(({ begins }) => begins.test(first)), first }
-}
-
-async function imageSource(file: string, model: ModelFacts): Promise<Source> {
-  return { file, count: 1, read: async () => imageRow(await readFile(file).catch(unreadable(file)), file, model) }
-}
-
-function arraySource(layoutOf: (bytes: Uint8Array, length: number, file: string) => ArrayLayout): Format['source'] {
+function arraySource(layoutOf: (bytes: Uint8Array, length: number, file: string) => ArrayLayout): (typeof formats)[FileKind] {
   return async (file, model) => {
     const { bytes, length } = await readHead(file, headBytes)
     const layout = layoutOf(bytes, length, file)
     const dims = examplesOf(layout, file, model)
     let warned = false
     const read: Source['read'] = async (start, end) => {
-      const rows = rowsOf(await readArray(file, { ...layout, dims }, start, end), model)
-      if (!warned && rows.dtype === 'float32') warned = warnOutside(file, rows, model.dataRange)
-      return rows
+      const taken = rowsOf(await readArray(file, { ...layout, dims }, start, end), model)
+      if (!warned && taken.dtype === 'float32' && !isTable(model)) warned = warnOutside(file, taken, model.dataRange)
+      return taken
     }
     return { file, count: dims[0]!, read }
   }
+}
+
+/** A table of numbers, in memory as a whole: where its rows lie in the text is known only when they are read. Missing values are NaN. */
+async function tableSource(file: string, model: ModelFacts): Promise<Source> {
+  if (!isTable(model)) {
+    const remedy = 'give images, or an array of them'
+    throw new InvalidFileError(file, { what: 'format', expected: 'pixels, like the data of the model', got: 'a table of numbers', remedy })
+  }
+  const whole = readCsv(await readWhole(file), file, { named: model.columns, missing: 'NaN' }).rows
+  const [count, width] = whole.dims as [number, number]
+  if (width !== model.dim) {
+    const expected = `${model.dim}${model.columns ? ` (${model.columns.join(', ')})` : ''}`
+    throw new InvalidFileError(file, { what: 'columns', expected, got: width, remedy: 'give the columns that the model was trained on' })
+  }
+  return { file, count, read: async (start, end) => rows(whole, start, end) }
 }
 
 /** Rows of an array, read from where they lie: in Fortran order, a piece of each column. */
@@ -156,36 +153,10 @@ async function readArray(file: string, layout: ArrayLayout, start: number, end: 
   return layoutTensor(layout, [end - start, ...inner], bytes)
 }
 
-async function readHead(file: string, most: number): Promise<{ readonly bytes: Uint8Array; readonly length: number }> {
-  const handle = await open(file).catch(unreadable(file))
-  try {
-    const { size } = await handle.stat()
-    const { buffer, bytesRead } = await handle.read(new Uint8Array(Math.min(most, size)), 0).catch(unreadable(file))
-    return { bytes: buffer.subarray(0, bytesRead), length: size }
-  } finally {
-    await handle.close()
-  }
-}
-
-/** What a link leads to; one that leads nowhere counts as a file: it is named when it is read. */
-function targetOf(link: string): Promise<Stats | undefined> {
-  return stat(link).catch(() => undefined)
-}
-
-function cannotRead(path: string, cause: NodeJS.ErrnoException): NiceflowError {
-  return new NiceflowError(`${path}: cannot be read: ${cause.code ?? cause.message}`, { cause, remedy: 'check the path' })
-}
-
-function unreadable(path: string): (cause: NodeJS.ErrnoException) => never {
-  return (cause) => {
-    throw cannotRead(path, cause)
-  }
-}
-
 function unknownFormat(file: string, first: string): InvalidFileError {
   return new InvalidFileError(file, {
     what: 'first bytes',
-    expected: `those of ${names}`,
+    expected: `those of ${kindNames}`,
     got: first.slice(0, 8) || 'nothing',
     remedy: 'convert the file to one of these',
   })

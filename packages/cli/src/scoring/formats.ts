@@ -1,5 +1,6 @@
 import { extname } from 'node:path'
 import { npyHeader } from '@niceflow/formats'
+import { csvField } from '../text.ts'
 import { columns, type ScoredExample } from './columns.ts'
 
 /** A row in a part of a file: where it begins, and the index of its example. */
@@ -60,11 +61,6 @@ const csv = textFormat(
   (example) => columns.map(({ of }) => csvField(of(example))).join(','),
   new RegExp(`(?:(\\d+),(?:"[^"]*(?:""[^"]*)*"|[^",\\n]*)(?:,[^",\\n]*){${columns.length - 2}}|(?!\\d+,")[^\\n]*)\\n`),
 )
-
-function csvField(value: string | number | boolean | null): string {
-  const text = String(value ?? '')
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
 
 /** An array of records, the numbers of an example each: `numpy.load(file)['logLikelihood']`. What is not known is NaN. */
 const npy: RowFormat = (() => {

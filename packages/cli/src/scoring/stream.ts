@@ -18,10 +18,11 @@ export type StreamOptions = ReadOptions & {
  * @throws NiceflowError naming the file, and its row, that cannot be scored
  */
 export async function* scoreExamples(flow: Flow, paths: readonly string[], options: StreamOptions): AsyncGenerator<ScoredExample[]> {
-  const { model } = flow.manifest
+  const { model, provenance } = flow.manifest
+  const reading = { ...options, resize: provenance.preparation?.resize }
   const coder = options.judge?.bySize ? sizeCoder(model) : null
   try {
-    for await (const stretch of ahead(readExamples(paths, model, options))) yield await scoreStretch(flow, coder, stretch, options)
+    for await (const stretch of ahead(readExamples(paths, model, reading))) yield await scoreStretch(flow, coder, stretch, options)
   } finally {
     await coder?.close()
   }

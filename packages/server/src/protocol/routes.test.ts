@@ -1,9 +1,20 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
-import { binaryAnswer, binaryBody, dim, floatTensor, latentsOf, pixelsOf, startServer, tolerance, uint8Request } from '../served.fixture.ts'
+import {
+  binaryAnswer,
+  binaryBody,
+  dim,
+  floatTensor,
+  latentsOf,
+  loadBare,
+  pixelsOf,
+  startServer,
+  tolerance,
+  uint8Request,
+} from '../served.fixture.ts'
 
-const { app, bare, stop } = await startServer()
-afterAll(stop)
+const [{ app, stop }, bare] = await Promise.all([startServer(), loadBare()])
+afterAll(() => Promise.all([stop(), bare.dispose()]))
 
 const encoder = '/v2/models/mnist_encoder'
 const decoder = '/v2/models/mnist_decoder'

@@ -4,10 +4,10 @@ import { makeMasks } from '@niceflow/runtime'
 import type { InjectOptions } from 'fastify'
 import { encode } from 'jpeg-js'
 import { afterAll, describe, expect, it } from 'vitest'
-import { dim, pixelsOf, startServer, tolerance } from '../served.fixture.ts'
+import { dim, loadBare, pixelsOf, startServer, tolerance } from '../served.fixture.ts'
 
-const { app, bare, stop } = await startServer({ limits: { exampleBytes: 20_000 } })
-afterAll(stop)
+const [{ app, stop }, bare] = await Promise.all([startServer({ limits: { exampleBytes: 20_000 } }), loadBare()])
+afterAll(() => Promise.all([stop(), bare.dispose()]))
 
 const { model, calibration } = bare.manifest
 const count = 3
