@@ -13,7 +13,7 @@ const colours: FlowConfig = {
  * The paper's models by dataset (section 5.1). It says of TFD only that whitening is approximate: this epsilon is ours, a thirtieth of the range
  * squared, below which directions are left short of a deviation of 1.
  */
-export const paperFlows = {
+export const paperFlows: Readonly<Record<'mnist' | 'tfd' | 'svhn' | 'cifar10', FlowConfig>> = {
   mnist: paperMnist,
   tfd: {
     ...colours,
@@ -24,7 +24,7 @@ export const paperFlows = {
   },
   svhn: colours,
   cifar10: { ...colours, dataRange: [-1, 1] },
-} as const satisfies Readonly<Record<string, FlowConfig>>
+}
 
 /** The paper's model of a dataset; of any other than the paper's, that of MNIST. */
 export function paperFlow(dataset: string): FlowConfig {
