@@ -150,7 +150,7 @@ test.each<[string, string, string]>([
   ['score B x.npy --resume', 'Missing dependent arguments: resume -> out', 'niceflow score --help says what there is'],
   [
     'bench --only batch,serving',
-    '--only: expected some of training, scoring, sampling, inpainting, batch, separated by commas, got serving',
+    '--only: expected some of training, scoring, sampling, inpainting, whitening, batch, separated by commas, got serving',
     'niceflow bench --help says what there is',
   ],
   ['score B x.npy --ndjson --json', 'Arguments ndjson and json are mutually exclusive', 'niceflow score --help says what there is'],

@@ -44,7 +44,7 @@ export type TrainProgress =
       readonly heldOut: number
       readonly epoch: number
     }
-  /** Before all else: what the model takes of this machine. */
+  /** Before anything is computed: what the model takes of this machine. */
   | ({ readonly kind: 'memory' } & TrainingMemoryEstimate)
   /** While a whitening is measured, before the start; and what it came to. */
   | ({ readonly kind: 'whitening' } & WhiteningProgress)

@@ -129,12 +129,12 @@ test('checkpoints hold no clock time; the history beside them does, over all par
   }
 })
 
-test('progress tells of the start, of each run of the graph and of each epoch', async () => {
+test('progress tells of memory, of the start, of each run of the graph and of each epoch', async () => {
   const told: TrainProgress[] = []
   await train({ ...tinyOptions(), onProgress: (progress) => told.push(progress) })
   // 250 examples in batches of 25, three steps a run: 3 + 3 + 3 + 1 steps an epoch.
-  expect(told.map(({ kind }) => kind)).toEqual(['start', ...Array(3).fill(['steps', 'steps', 'steps', 'steps', 'epoch']).flat()])
-  expect(told[0]).toMatchObject({ device: 'cpu', examples: 250, heldOut: 50, epoch: 0 })
+  expect(told.map(({ kind }) => kind)).toEqual(['memory', 'start', ...Array(3).fill(['steps', 'steps', 'steps', 'steps', 'epoch']).flat()])
+  expect(told[1]).toMatchObject({ device: 'cpu', examples: 250, heldOut: 50, epoch: 0 })
   expect(told.flatMap((progress) => (progress.kind === 'steps' ? [progress.step] : []))).toEqual([
     3, 6, 9, 10, 13, 16, 19, 20, 23, 26, 29, 30,
   ])

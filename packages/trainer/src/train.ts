@@ -49,9 +49,7 @@ export async function train(options: TrainOptions): Promise<Run> {
   const data = asTrainingData(options.data)
   const recipe = resolveRecipe(presetFor(options.preset ?? defaultPreset, data.name), options.config ?? {}, data.examples.dims[1]!)
   const { out, resume, overwrite, force, onProgress } = options
-  const memory = trainingMemory(recipe)
-  onProgress?.({ kind: 'memory', ...memory })
-  if (!force) assertMemory(memory)
+  if (!force) assertMemory(trainingMemory(recipe))
   const onWarning = (message: string): void => onProgress?.({ kind: 'warning', message })
   dataWarnings(data).forEach(onWarning)
   if (out === undefined) return fit(options, data, recipe)
@@ -69,6 +67,7 @@ async function fit(options: TrainOptions, data: TrainingData, recipe: Recipe, fo
     await folder.clear()
     return { state: begun.state, parameters: begun.parameters }
   }
+  options.onProgress?.({ kind: 'memory', ...trainingMemory(recipe) })
   const computing = engineOptions(options)
   const initial = begun && inOwnMemory(begun.arrays)
   const { arrays, constants, ...start } = await startRun(data, recipe, {
