@@ -75,6 +75,8 @@ def fit(model, pixels):
 
 def main(what, folder, *words):
     torch.manual_seed(0)
+    # Products are small: threads would wait for one another longer than they compute.
+    torch.set_num_threads(1)
     problem = load_file(f"{folder}/problem.safetensors")
     if what == "load":
         file, *sizes = words

@@ -90,6 +90,25 @@ test('the command that it tells fits it further', async () => {
   expect(trained).toMatchObject({ epochs: 1, steps: 12, engine: 'onnxruntime' })
 })
 
+test('a model of a table by its path is imported, and fitted further by the command that is told', async () => {
+  const [table, file] = [path('table.csv'), path('two.safetensors')]
+  const points = uniform([4, 0], 400)
+  writeFileSync(
+    table,
+    `a,b\n${Array.from({ length: 200 }, (_, i) => `${points[2 * i]},${points[2 * i + 1]! - points[2 * i]!}`).join('\n')}\n`,
+  )
+  const linear = (name: string, gives: number, takes: number) => ({
+    [`coupling_layers.0.m.${name}.weight`]: tensor('float32', [gives, takes], uniform([5, gives], gives * takes)),
+    [`coupling_layers.0.m.${name}.bias`]: tensor('float32', [gives]),
+  })
+  const s = { 'scaling_layer.log_scale_vector': tensor('float32', [1, 2]) }
+  writeFileSync(file, Buffer.concat(writeSafetensors({ ...linear('0', 3, 2), ...linear('2', 2, 3), ...s })))
+  const words = ['--format', 'pytorch-nice', '--dataset', table, '--out', path('two'), '--max-iter', '1']
+  const { resume } = await answer<{ resume: string }>(['import', file, ...words], niceflowHere)
+  const [, ...train] = resume.split(' ')
+  expect(await answer([...train, '--threads', '1', '--sample-size', '0'], niceflowHere)).toMatchObject({ epochs: 1 })
+})
+
 describe('export --format pytorch-nice', () => {
   const back = (source: string, out: string, ...more: string[]): string[] => [
     'export',

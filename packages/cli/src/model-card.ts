@@ -34,7 +34,7 @@ function askedRecipe(manifest: Manifest): Recipe {
 }
 
 /** How a user's files were read, as the flags that say so. */
-function preparationFlags({ resize, grey, columns, testFraction }: Preparation = {}): readonly string[] {
+export function preparationFlags({ resize, grey, columns, testFraction }: Preparation = {}): readonly string[] {
   return [
     ...(resize ? [`--resize=${resize.join('x')}`] : []),
     ...(grey ? ['--grey'] : []),

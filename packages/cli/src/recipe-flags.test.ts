@@ -107,7 +107,7 @@ test("a flag's default is the PyTorch port's, with the presets that have another
   const by = (name: string): string => presetDefaults(recipeFlags.find(({ flag }) => flag === name)!)
   expect(by('activation')).toBe('relu; masked: leaky-relu')
   expect(by('dequantize')).toBe('independent; masked: shared')
-  expect(by('schedule')).toBe('constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine')
+  expect(by('schedule')).toBe('constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine, table: cosine')
 })
 
 test.each([

@@ -211,7 +211,7 @@ test.each<[string, string, string]>([
 
 test('a config file that is wrong is named, with the field', async () => {
   writeFileSync(path('config.json'), '{"preset":"slow"}')
-  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "pytorch"|"masked"|"paper"|"quick"|"best"|"affine"|"histogram"|"small", got "slow"`
+  const message = `config ${path('config.json')}: preset: Invalid option: expected one of "pytorch"|"masked"|"paper"|"quick"|"best"|"affine"|"histogram"|"small"|"table", got "slow"`
   const outcome = await niceflowHere(['train', '--out', path('never'), '--config', path('config.json')])
   expect(outcome).toEqual(refusal(2, message, 'niceflow train --help says what there is'))
 })
@@ -251,7 +251,7 @@ test('train --help gives every default as the preset has it', async () => {
   const { stdout } = await niceflowHere(['train', '--help'])
   expect(stdout).toMatch(/--activation .*\[default: relu; masked: leaky-relu\]/)
   expect(stdout.replace(/\s+/g, ' ')).toContain(
-    '[default: constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine]',
+    '[default: constant; quick: cosine, best: cosine, affine: cosine, histogram: cosine, small: cosine, table: cosine]',
   )
   expect(stdout).toMatch(/--out .*\[required\]/)
 })

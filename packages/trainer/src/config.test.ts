@@ -39,7 +39,7 @@ test.each([
   ['{', /: not JSON: /],
   [
     '{"preset":"slow"}',
-    /: preset: Invalid option: expected one of "pytorch"\|"masked"\|"paper"\|"quick"\|"best"\|"affine"\|"histogram"\|"small", got "slow"$/,
+    /: preset: Invalid option: expected one of "pytorch"\|"masked"\|"paper"\|"quick"\|"best"\|"affine"\|"histogram"\|"small"\|"table", got "slow"$/,
   ],
   ['{"dataset":1}', /: dataset: Invalid input: expected string, received number, got 1$/],
   ['{"model":{}}', /: value: Unrecognized key: "model"/],

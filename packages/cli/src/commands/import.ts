@@ -1,7 +1,9 @@
-import { loadDataset } from '@niceflow/data'
-import { type ImportFormat, importFormats, importRun, presets, resolveRecipe } from '@niceflow/trainer'
+import { isTable } from '@niceflow/core'
+import { type ImportFormat, importFormats, importRun, presets, resolveRecipe, suitedTo } from '@niceflow/trainer'
 import { type Command, command } from '../command.ts'
-import { dataFlags } from '../flags.ts'
+import { openDataset } from '../dataset.ts'
+import { datasetFlags, datasetHelp } from '../flags.ts'
+import { preparationFlags } from '../model-card.ts'
 import { warn } from '../progress.ts'
 import { fieldOf, namingFlags, type RecipeFlag, recipeChanges, recipeFlags, trainCommandLine } from '../recipe-flags.ts'
 import { recipeOptions } from '../recipe-options.ts'
@@ -21,7 +23,7 @@ const groups = { flow: 'Model (what the file does not tell):', training: 'Traini
 
 export const importCommand: Command = command(
   (yargs) =>
-    recipeOptions(dataFlags(yargs), { ...groups, whenLeftOut: (flag) => flag.write(fieldOf(usual, flag)) }, flags)
+    recipeOptions(datasetFlags(yargs), { ...groups, whenLeftOut: (flag) => flag.write(fieldOf(usual, flag)) }, flags)
       .alias('latent', 'prior')
       .positional('weights', { type: 'string', demandOption: true, describe: 'A file of weights; sizes are those of its arrays' })
       .option('format', {
@@ -35,7 +37,7 @@ export const importCommand: Command = command(
         type: 'string',
         default: 'mnist',
         requiresArg: true,
-        describe: 'What it was fitted to: a name of `niceflow data list`',
+        describe: `What it was fitted to: ${datasetHelp}`,
       })
       .option('overwrite', { type: 'boolean', default: false, describe: 'Replace a run that --out holds already' })
       .example('$0 import 75.safetensors --format pytorch-nice --out runs/theirs', 'then export, or train --resume')
@@ -43,14 +45,17 @@ export const importCommand: Command = command(
         '$0 import relu.safetensors --format pytorch-nice --activation relu --dequantize independent --out runs/theirs',
         'not all as there',
       ),
-  async ({ weights, format, out, dataset: name, dataDir, overwrite, ...args }) => {
-    const dataset = await loadDataset(name, { dir: dataDir })
-    const { sha256, imageShape, train: examples } = dataset
-    const recipe = namingFlags(args, () => resolveRecipe(recipes[format], recipeChanges(args), dataset.dim))
-    const data = { name, sha256, imageShape, examples }
+  async ({ weights, format, out, dataset: name, overwrite, ...args }) => {
+    const { train: examples, test: _, dim: width, ...facts } = await openDataset(name, args)
+    const data = { ...facts, examples }
+    const config = suitedTo(data, recipes[format], recipeChanges(args))
+    const recipe = namingFlags(args, () => resolveRecipe(recipes[format], config, width))
     const { state, count } = await importRun(weights, out, { data, recipe, format, overwrite, onWarning: warn })
     const { dim, couplings, hiddenLayers, hiddenDim } = state.recipe.flow
-    const resume = trainCommandLine(state.recipe, [`--dataset=${name}`, `--out=${out}`, '--resume'])
+    // What a table is given where nobody says otherwise, weights that are there were not fitted behind.
+    const plain = isTable(state.data) ? ['--preprocessing=none'] : []
+    const words = [`--dataset=${name}`, ...preparationFlags(facts.preparation), `--out=${out}`, '--resume', ...plain]
+    const resume = trainCommandLine(state.recipe, words, name)
     return {
       json: {
         run: out,

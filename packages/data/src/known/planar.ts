@@ -42,7 +42,7 @@ function placesOf(coordinate: number): readonly number[] {
 
 const normalLogDensity = (z: number, deviation: number): number => -(z * z) / 2 - Math.log(deviation) - Math.log(2 * Math.PI) / 2
 
-export const planar = {
+export const planar: Readonly<Record<'moons' | 'rings' | 'checkerboard', KnownDensity>> = {
   moons: {
     description: `two half circles of radius 1, noise ${moonNoise}`,
     dim: 2,
@@ -91,4 +91,4 @@ export const planar = {
       return dark ? -Math.log((squares * squares * side * side) / 2) : Number.NEGATIVE_INFINITY
     },
   },
-} as const satisfies Readonly<Record<string, KnownDensity>>
+}
