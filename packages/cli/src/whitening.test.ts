@@ -95,3 +95,12 @@ test.each([
   expect(layers[0]).toMatchObject({ name: `preprocessing_1 (${step})`, shape: ['batch', dim], parameters: 0 })
   expect(layers.slice(1).map(({ name }: { name: string }) => name)).toEqual([...[1, 2, 3, 4].map((i) => `coupling_${i}`), 'scaling'])
 })
+
+test("a recipe's file keeps its model where it is given other data", async () => {
+  const file = join(import.meta.dirname, '../../../pipelines/tfd/quick.json')
+  const flags = '--dataset mnist --limit 300 --validation 50 --mid-dim 8 --max-iter 1 --threads 1 --sample-size 0'.split(' ')
+  const trained = await niceflowHere(['train', '--config', file, ...flags, '--out', path('other')])
+  expect(trained.stderr).toContain('whitened 784 dimensions by ZCA with epsilon 0.001')
+  const { layers } = JSON.parse((await niceflowHere(['summary', path('other'), '--json'])).stdout)
+  expect(layers[1].layers).toHaveLength(5)
+})

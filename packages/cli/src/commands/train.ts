@@ -106,8 +106,10 @@ export const trainCommand: Command = command(
     const dataset = await openDataset(name, args)
     const data = trainingData(dataset, args.limit)
     const preset = args.preset ?? file.preset ?? (isTable(dataFacts(data)) ? tablePreset : defaultPreset)
-    const base = presetFor(preset, name)
-    const config = suitedTo(data, base, asked)
+    // A recipe's file keeps its own model where it is given other data.
+    const base = presetFor(preset, file.dataset ?? name)
+    const suited = suitedTo(data, base, asked)
+    const config = { ...suited, flow: { ...base.flow, ...suited.flow } }
     const { flow } = namingFlags(args, () => resolveRecipe(base, config, dataset.dim))
     for (const warning of flowWarnings(flow)) warn(warning)
     const { testFraction } = dataset.preparation ?? {}
