@@ -53,7 +53,7 @@ describe('a table', () => {
     const card = readFileSync(path('table', 'README.md'), 'utf8')
     expect(card).toContain("a density in the data's own units")
     expect(card).toContain('Columns: income, rate, p.a..')
-    expect(card).toMatch(/niceflow train --dataset=\S+t\.csv --test-fraction=0\.1 --out=RUN --seed=0 --preset=small/)
+    expect(card).toMatch(/niceflow train --dataset=\S+t\.csv --test-fraction=0\.1 --out=RUN --seed=0 --preset=table/)
     expect(card).not.toContain('data-range')
     expect(readFileSync(path('table', 'samples.svg'), 'utf8')).toContain('<title>table: data beside samples</title>')
   })

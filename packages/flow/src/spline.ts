@@ -75,7 +75,8 @@ function splineOf(g: Builder, numbers: Value, value: Value): Spline {
   const d = value.dims[1] as number
   const each = (numbers.dims[1] as number) / d
   const bins = (each + 1) / 3
-  const cut = g.Clip(g.Transpose(g.Reshape(numbers, [-1, each, d]), { perm: [1, 0, 2] }), -widest, widest)
+  // Cut first: WebGPU has no Transpose of the truth values that a Clip's gradient compares.
+  const cut = g.Transpose(g.Reshape(g.Clip(numbers, -widest, widest), [-1, each, d]), { perm: [1, 0, 2] })
   const [rawWidths, rawHeights, logSlopes] = g.Split(cut, [bins, bins, bins - 1], { axis: 0 }) as [Value, Value, Value]
   // A softmax, mixed with the least share for each bin.
   const shares = (raw: Value): Value => {
