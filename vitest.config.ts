@@ -7,6 +7,8 @@ const cross = { name: 'cross', root: 'test', include: ['**/*.test.ts'] }
 /** Whatever needs a GPU runs where processes find one: SwiftShader's, on Linux. */
 const webgpu = { name: 'webgpu', root: '.', include: ['packages/*/src/**/*.webgpu.test.ts', 'test/**/*.webgpu.test.ts'] }
 const [exclude, env] = [['**/*.webgpu.test.ts', '**/node_modules/**', '**/dist/**'], await swiftShaderEnvironment()]
+/** What a test awaits comes within a second, but not on a machine that runs another test beside it: no limit here is part of what is tested. */
+const limits = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } }
 const conditions = ['@niceflow/source', 'node', 'import', 'module', 'default']
 
 /** One project per package, one for what crosses packages and one for the GPU; all read sources, so nothing needs building first. */
@@ -18,7 +20,7 @@ export default defineConfig({
       (project) => ({
         resolve: { conditions },
         ssr: { resolve: { conditions } },
-        test: { ...project, testTimeout: 60_000, hookTimeout: 60_000 },
+        test: { ...project, ...limits },
       }),
     ),
   },

@@ -82,7 +82,7 @@ describe('answers are never lost or mixed up', () => {
     }
     const answers = await Promise.all(asked)
     expect(await expectOwn(answers, 9)).toBeGreaterThan(150)
-    await expect.poll(() => app.models.get('mnist').alive, { timeout: 20_000 }).toBe(2)
+    await expect.poll(() => app.models.get('mnist').alive).toBe(2)
     expect((await app.inject('/v2/health/ready')).statusCode).toBe(200)
   })
 
@@ -99,7 +99,7 @@ describe('answers are never lost or mixed up', () => {
       error: 'the worker process ended during this batch: SIGKILL',
       remedy: 'another takes its place: try again',
     })
-    await expect.poll(() => app.models.get('mnist').alive, { timeout: 20_000 }).toBe(2)
+    await expect.poll(() => app.models.get('mnist').alive).toBe(2)
   })
 
   it('refuses more than its queue holds with 429, at once, and recovers', async () => {
