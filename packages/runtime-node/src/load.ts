@@ -1,5 +1,5 @@
 import type { GraphName } from '@niceflow/core'
-import { Flow, type FlowParts } from '@niceflow/runtime'
+import { Flow, type FlowParts, type Session } from '@niceflow/runtime'
 import { type BundleOptions, readBundle } from './bundle.ts'
 import { type OpenOptions, openSession } from './session.ts'
 
@@ -12,7 +12,8 @@ export type LoadOptions = BundleOptions &
   }
 
 /** What a flow is made of, its graphs opened. */
-export type LoadedParts = Required<Pick<FlowParts, 'manifest' | 'encoder' | 'decoder' | 'dtype'>> & Pick<FlowParts, 'inpainter'>
+export type LoadedParts = Required<Pick<FlowParts, 'manifest' | 'decoder' | 'dtype'>> &
+  Pick<FlowParts, 'inpainter'> & { readonly encoder: Session }
 
 /**
  * Opens the graphs of a bundle, for who runs them beside or without a `Flow`.

@@ -94,7 +94,7 @@ test('on webgpu it gives the same, and inpaints on wasm, for want of a Loop', as
   expect(await load(page, 'webgpu')).toMatchObject({ device: 'webgpu', warnings: [] })
   await expectNodes(page, ['sampling', 'inpainting'], webgpu)
   expect(await page.evaluate(() => warnings)).toEqual([
-    'device webgpu cannot be used: inpainter.onnx has nodes without a kernel there: inpainting on wasm',
+    'device webgpu cannot be used: inpainter.onnx has nodes without a kernel there: running the inpainter on wasm',
   ])
   await page.context().close()
 })

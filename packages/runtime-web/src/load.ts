@@ -1,6 +1,5 @@
 import type { GraphName } from '@niceflow/core'
 import { DeviceUnavailableError, Flow } from '@niceflow/runtime'
-import type { OnWarning, WebDevice } from './builds.ts'
 import { type BundleOptions, fetchBundle } from './bundle.ts'
 import { assertDevice, type OpenOptions, type WebSession } from './open.ts'
 import { openSession } from './session.ts'
@@ -21,38 +20,30 @@ export async function loadFlow(url: string | URL, options: LoadOptions = {}): Pr
   await assertDevice(device)
   const { manifest, dtype, variant, contents } = await fetchBundle(url, options)
   const externalData = { [variant.weights]: contents.get(variant.weights)! }
-  const open: OpenGraph = (graph, opening) => {
+  const open = (graph: GraphName, opening: OpenOptions): Promise<WebSession> => {
     const name = variant[graph]!
     return openSession(contents.get(name)!, { ...opening, ...(threads === undefined ? {} : { threads }), externalData, name })
   }
-  const opened: WebSession[] = []
+  const decoder = await open('decoder', { device, onWarning })
   try {
-    const encoder = await open('encoder', { device, onWarning })
-    opened.push(encoder)
     signal?.throwIfAborted()
-    // The encoder has settled what `auto` means, and told what there is to tell.
-    const decoder = await open('decoder', { device: encoder.device })
-    opened.push(decoder)
-    signal?.throwIfAborted()
-    const inpainter = variant.inpainter === undefined ? undefined : () => openInpainter(open, encoder.device, onWarning)
-    const flow = new Flow({ ...options, manifest, dtype, encoder, decoder, inpainter })
+    // The decoder has settled what `auto` means. A sample waits for it alone: the others are opened by who needs them.
+    const later = (graph: GraphName) => async (): Promise<WebSession> => {
+      try {
+        return await open(graph, { device: decoder.device })
+      } catch (error) {
+        // WebGPU has no kernel for the inpainter's Loop.
+        if (decoder.device === 'wasm' || !(error instanceof DeviceUnavailableError)) throw error
+        onWarning(`${error.message}: running the ${graph} on wasm`)
+        return open(graph, { device: 'wasm', onWarning })
+      }
+    }
+    const inpainter = variant.inpainter === undefined ? undefined : later('inpainter')
+    const flow = new Flow({ ...options, manifest, dtype, encoder: later('encoder'), decoder, inpainter })
     progress_callback?.({ status: 'ready', name: manifest.name })
     return flow
   } catch (error) {
-    await Promise.all(opened.map((session) => session.dispose()))
+    await decoder.dispose()
     throw error
-  }
-}
-
-type OpenGraph = (graph: GraphName, options: OpenOptions) => Promise<WebSession>
-
-/** Where the device has no kernel for the inpainter's Loop, as WebGPU has none, it runs on WebAssembly. */
-async function openInpainter(open: OpenGraph, device: WebDevice, onWarning: OnWarning): Promise<WebSession> {
-  try {
-    return await open('inpainter', { device, onWarning })
-  } catch (error) {
-    if (device === 'wasm' || !(error instanceof DeviceUnavailableError)) throw error
-    onWarning(`${error.message}: inpainting on wasm`)
-    return open('inpainter', { device: 'wasm', onWarning })
   }
 }

@@ -248,8 +248,28 @@ describe('a flow and its sessions', () => {
 
   test('sessions that are not an encoder and a decoder on one device are refused', () => {
     expect(build({ encoder: tinySessions().decoder })).toThrow('ports of the encoder: expected x -> z, log_likelihood, got z -> x')
-    expect(build({ decoder: tinySessions('cuda').decoder })).toThrow('device of the decoder: expected cpu, like the encoder, got cuda')
+    expect(build({ decoder: tinySessions('cuda').decoder })).toThrow('device of the encoder: expected cuda, like the decoder, got cpu')
     expect(build({ maxBatch: 0 })).toThrow('maxBatch: expected an integer from 1, got 0')
+  })
+
+  test('an encoder that is still to be opened is opened by whoever needs it first, and tried again where that failed', async () => {
+    const { encoder, decoder } = tinySessions()
+    let opened = 0
+    const flow = new Flow({
+      manifest: tinyManifest,
+      decoder,
+      encoder: async () => {
+        if (opened++ === 0) throw new Error('not now')
+        return encoder
+      },
+    })
+    await flow.sample(1)
+    expect(opened).toBe(0)
+    await expect(flow.score(pixels)).rejects.toThrow('not now')
+    expect(await Promise.all([flow.score(pixels), flow.score(pixels)])).toEqual([await flow.score(pixels), await flow.score(pixels)])
+    expect(opened).toBe(2)
+    await flow.dispose()
+    await expect(encoder.run({})).rejects.toThrow('fake: disposed')
   })
 
   test('a graph whose rows are not the manifest’s is refused', async () => {

@@ -22,6 +22,7 @@ import {
   priorRows,
   type RowSource,
 } from './examples.ts'
+import { GraphSession, type SessionSource } from './graph-session.ts'
 import { ascend, type Inpainting, type InpaintOptions } from './inpainting.ts'
 import { assertObserved, maskRows } from './inpainting-input.ts'
 import { startSamples } from './inpainting-starts.ts'
@@ -34,10 +35,11 @@ export const defaultMaxBatch = 1024
 
 export type FlowParts = {
   readonly manifest: Manifest
-  readonly encoder: Session
+  readonly encoder: SessionSource
+  /** It settles the flow's device. */
   readonly decoder: Session
-  /** Opens the inpainter when it is first needed; left out where the bundle has none. */
-  readonly inpainter?: (() => Promise<Session>) | undefined
+  /** Left out where the bundle has none. */
+  readonly inpainter?: SessionSource | undefined
   /** How the weights of both are stored. @default the manifest's */
   readonly dtype?: StorageType
   /** The most rows given to a session at once; longer requests are cut. @default defaultMaxBatch */
@@ -88,6 +90,11 @@ export type ScoreOptions = DequantizationKey & {
   readonly onNonFinite?: ((error: NonFiniteLikelihoodError) => void) | undefined
 }
 
+const inpainterPorts = [
+  ['x', 'mask', 'noise', 'step_size', 'exponent', 'bounds'],
+  ['filled', 'log_likelihood'],
+] as const
+
 const refuse = (error: NonFiniteLikelihoodError): void => {
   throw error
 }
@@ -110,25 +117,22 @@ export class Flow {
   readonly manifest: Manifest
   readonly dtype: StorageType
   readonly device: Device
-  readonly #encoder: Session
-  readonly #decoder: Session
-  readonly #openInpainter: FlowParts['inpainter']
-  #inpainter: Promise<Session> | undefined
+  readonly #encoder: GraphSession
+  readonly #decoder: GraphSession
+  readonly #inpainter: GraphSession | undefined
   readonly #maxBatch: number
 
   constructor({ manifest, encoder, decoder, inpainter, dtype = manifest.dtype, maxBatch = defaultMaxBatch }: FlowParts) {
     assertInteger('maxBatch', maxBatch, 1)
-    assertPorts('encoder', encoder, ['x'], ['z', 'log_likelihood'])
-    assertPorts('decoder', decoder, ['z'], ['x'])
-    if (encoder.device !== decoder.device) {
-      throw new InvalidValueError({ what: 'device of the decoder', expected: `${encoder.device}, like the encoder`, got: decoder.device })
+    if (typeof encoder !== 'function' && encoder.device !== decoder.device) {
+      throw new InvalidValueError({ what: 'device of the encoder', expected: `${decoder.device}, like the decoder`, got: encoder.device })
     }
     this.manifest = manifest
     this.dtype = dtype
-    this.device = encoder.device
-    this.#encoder = encoder
-    this.#decoder = decoder
-    this.#openInpainter = inpainter
+    this.device = decoder.device
+    this.#encoder = new GraphSession('encoder', encoder, [['x'], ['z', 'log_likelihood']])
+    this.#decoder = new GraphSession('decoder', decoder, [['z'], ['x']])
+    this.#inpainter = inpainter && new GraphSession('inpainter', inpainter, inpainterPorts)
     this.#maxBatch = maxBatch
   }
 
@@ -225,10 +229,8 @@ export class Flow {
     const masks = maskRows(mask, source.count, this.dim)
     const data = source.read(0, source.count).slice()
     assertObserved(data, masks, model)
-    if (!this.#openInpainter) throw new MissingInpainterError(name)
-    this.#inpainter ??= this.#openInpainter()
-    const session = await this.#inpainter
-    assertPorts('inpainter', session, ['x', 'mask', 'noise', 'step_size', 'exponent', 'bounds'], ['filled', 'log_likelihood'])
+    if (!this.#inpainter) throw new MissingInpainterError(name)
+    const session = await this.#inpainter.get()
     const samples = (): Promise<Float32Array> => this.#samples(seed)
     const score = async (rows: Float32Array): Promise<Float32Array> => (await this.encode(rows)).logLikelihood
     const found = await ascend({ session, model, maxBatch: this.#maxBatch, x: data, mask: masks, samples, score }, options)
@@ -245,8 +247,7 @@ export class Flow {
 
   /** Frees all sessions. */
   async dispose(): Promise<void> {
-    const inpainter = await this.#inpainter?.catch(() => undefined)
-    await Promise.all([this.#encoder, this.#decoder, inpainter].map((session) => session?.dispose()))
+    await Promise.all([this.#encoder, this.#decoder, this.#inpainter].map((graph) => graph?.dispose()))
   }
 
   async #decode(source: RowSource): Promise<Tensor<'float32'>> {
@@ -256,8 +257,9 @@ export class Flow {
   }
 
   /** Runs a source through a graph, batch by batch, into one array for each output, whose length tells how wide its rows are. */
-  async #run(session: Session, input: string, source: RowSource, outputs: Readonly<Record<string, Float32Array>>): Promise<void> {
+  async #run(graph: GraphSession, input: string, source: RowSource, outputs: Readonly<Record<string, Float32Array>>): Promise<void> {
     const names = Object.keys(outputs)
+    const session = await graph.get()
     for (let start = 0; start < source.count; start += this.#maxBatch) {
       const end = Math.min(start + this.#maxBatch, source.count)
       const feed = tensor('float32', [end - start, this.dim], source.read(start, end))
@@ -324,15 +326,4 @@ export function averageDraws(drawn: Float32Array, draws: number, { dim, dataRang
   }
   const bits = logLikelihood.map((nats) => bitsPerDim(nats, dim, dataRange))
   return { logLikelihood, standardError, bitsPerDim: bits, draws, range: dataRange }
-}
-
-function assertPorts(graph: string, session: Session, inputs: readonly string[], outputs: readonly string[]): void {
-  const right = session.inputNames.join() === inputs.join() && outputs.every((name) => session.outputNames.includes(name))
-  if (right) return
-  throw new InvalidValueError({
-    what: `ports of the ${graph}`,
-    expected: `${inputs.join(', ')} -> ${outputs.join(', ')}`,
-    got: `${session.inputNames.join(', ')} -> ${session.outputNames.join(', ')}`,
-    remedy: 'export the bundle again',
-  })
 }

@@ -9,6 +9,7 @@ export {
   type RowSource,
 } from './examples.ts'
 export * from './flow.ts'
+export type { SessionSource } from './graph-session.ts'
 export * from './importance.ts'
 export { type Inpainting, InpaintingDivergedError, type InpaintOptions, type InpaintProgress } from './inpainting.ts'
 export { type MethodName as InpaintMethod, methodNames as inpaintMethods } from './inpainting-methods.ts'

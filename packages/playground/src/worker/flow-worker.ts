@@ -22,13 +22,21 @@ async function warm(device: DeviceChoice): Promise<void> {
   await session?.dispose()
 }
 
+let encoder: Promise<unknown> | undefined
+
+/** Has the encoder opened behind the first samples, so that what is scored next need not wait for it. */
+function openEncoder(of: Flow): void {
+  // What fails here fails again where it is told.
+  encoder ??= of.encode(new Float32Array(of.dim)).catch(() => undefined)
+}
+
 /** Steps in one run of the inpainter: a picture is shown after each. */
 const chunk = 4
 
 serve<FlowMethods>(self, {
   async load({ url, device }, { signal, tell }) {
     await held?.dispose()
-    held = undefined
+    held = encoder = undefined
     void warm(device)
     const seen = new Map<string, { loaded: number; total: number }>()
     const sum = (of: 'loaded' | 'total'): number => [...seen.values()].reduce((all, file) => all + file[of], 0)
@@ -58,7 +66,11 @@ serve<FlowMethods>(self, {
     }
   },
 
-  sample: async ({ count, seed, temperature }) => (await flow().sample(count, { seed, temperature })).data,
+  async sample({ count, seed, temperature }) {
+    const { data } = await flow().sample(count, { seed, temperature })
+    openEncoder(flow())
+    return data
+  },
 
   score: scored,
 
