@@ -5,7 +5,7 @@ import { fillUniform, normalQuantile, streamKey } from '@niceflow/core'
 import { loadDataset } from '@niceflow/data'
 
 const columns = ['length', 'width', 'height', 'weight', 'warmth', 'age']
-const rows = 6000
+const rows = 60_000
 const seed = 9
 
 /** Three Gaussians: their shares, their means, and lower triangles L of their covariances L L'. */

@@ -5,7 +5,8 @@ import { loadFlow } from '@niceflow/runtime-node'
 import type { BrowserContext, Page } from '@niceflow/testing'
 import axe from 'axe-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { heapBytes, inkOf, openPlayground, openSite, settled, wasmBytes, watchMemory } from './site.fixture.ts'
+import { inkOf, openPlayground, openSite, settled } from './site.fixture.ts'
+import { memoryOf, reached, stepsMade, takeTurns, watchMemory } from './use.fixture.ts'
 
 /** The whole playground in Chromium, as it is shipped. */
 
@@ -17,8 +18,8 @@ const natsTolerance = 0.1
 const site = await openSite()
 afterAll(() => site.close())
 
-/** Rounds of a sampling and nine scorings, a training going on beside them: an hour of use is more of the same. */
-const rounds = 12
+/** Turns of samplings and scorings, a training going on beside them: an hour of use is more of the same (`npm run bench:browser`). */
+const turns = 12
 /** Steps and pictures after which a training has all the memory that it takes: sessions of one that was reset leave holes of other sizes. */
 const warmSteps = 100
 /**
@@ -28,8 +29,6 @@ const warmSteps = 100
 const flatSteps = 400
 /** What the page's own objects may vary by after a garbage collection: the points of a loss curve, and compiled code. */
 const pageTolerance = 2 ** 20
-
-type Memory = { readonly flow: number; readonly train: number; readonly page: number }
 
 const tabs = ['Sample', 'Score', 'Inpaint', 'Between', 'Train']
 const digit = (() => {
@@ -53,13 +52,6 @@ describe('in one page', () => {
     const text = await panel(tab).locator(`div:has(> dt:text-is("${term}")) .value`).innerText()
     return Number.parseFloat(text.replace(',', ''))
   }
-  /** Waits for a training to be so far. */
-  const reached = (steps: number): Promise<unknown> =>
-    page.waitForFunction(
-      (least) => Number([...document.querySelectorAll('.three .value')][1]?.textContent?.replace(',', '')) >= least,
-      steps,
-      { timeout: 50_000 },
-    )
 
   test('it says what it runs on, and what it could not have', async () => {
     await expect(page.locator('.stage').innerText()).resolves.toMatch(/mnist-nice, q8, 19\.\d MB, on WebAssembly, \d threads?/)
@@ -204,9 +196,9 @@ describe('in one page', () => {
   test('training lowers the loss, waits while nobody looks, and is paused and reset', async () => {
     await open('Train')
     await panel('Train').getByRole('button', { name: 'Train' }).click()
-    await reached(20)
+    await reached(page, 20)
     const first = await figure('Train', 'Loss, nats')
-    await reached(200)
+    await reached(page, 200)
     expect(await figure('Train', 'Loss, nats')).toBeLessThan(first - 0.3)
 
     const look = (hidden: boolean): Promise<void> =>
@@ -220,12 +212,12 @@ describe('in one page', () => {
     await page.waitForTimeout(400)
     expect(await figure('Train', 'Step')).toBe(hidden)
     await look(false)
-    await reached(hidden + 20)
+    await reached(page, hidden + 20)
 
     await panel('Train').getByRole('button', { name: 'Pause' }).click()
     const paused = await figure('Train', 'Step')
     await panel('Train').getByRole('button', { name: 'Go on' }).click()
-    await reached(paused + 40)
+    await reached(page, paused + 40)
     await panel('Train').getByRole('button', { name: 'Reset' }).click()
     expect(await figure('Train', 'Step')).toBe(0)
   })
@@ -233,31 +225,13 @@ describe('in one page', () => {
   test('memory stays flat over sampling, scoring and training in turns', async () => {
     await open('Train')
     await panel('Train').getByRole('button', { name: 'Train' }).click()
-    const used = async (): Promise<Memory> => ({ ...(await wasmBytes(page)), page: await heapBytes(page) })
-    const round = (times: number): Promise<void> =>
-      page.evaluate(async (rounds) => {
-        const idle = async (): Promise<void> => {
-          do await new Promise((resolve) => setTimeout(resolve, 4))
-          while (document.querySelector('[aria-busy="true"]'))
-        }
-        const [sample, score] = ['sample', 'score'].map((name) => document.querySelector(`[id$=panel-${name}]`)!)
-        const digits = [...score!.querySelectorAll<HTMLElement>('.picker input')]
-        for (let i = 0; i < rounds; i++) {
-          sample!.querySelector<HTMLElement>('button')!.click()
-          await idle()
-          for (let k = 0; k < 9; k++) {
-            digits[(9 * i + k) % digits.length]!.click()
-            await idle()
-          }
-        }
-      }, times)
-    await round(3)
-    await reached(warmSteps)
-    const before = await used()
-    const start = await figure('Train', 'Step')
-    await round(rounds)
-    await reached(start + flatSteps)
-    const after = await used()
+    await takeTurns(page, 3)
+    await reached(page, warmSteps)
+    const before = await memoryOf(page)
+    const start = await stepsMade(page)
+    await takeTurns(page, turns)
+    await reached(page, start + flatSteps)
+    const after = await memoryOf(page)
     await panel('Train').getByRole('button', { name: 'Reset' }).click()
     expect(after.flow).toBe(before.flow)
     expect(after.train).toBe(before.train)

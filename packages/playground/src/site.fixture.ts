@@ -77,32 +77,3 @@ export function inkOf(page: Page, canvas: string): Promise<number[]> {
     })
   })
 }
-
-/** Lets the workers of pages to come tell how much memory their WebAssembly has: each keeps the memories that are made in it. */
-export async function watchMemory(context: BrowserContext): Promise<void> {
-  const prelude = `globalThis.memories = []; WebAssembly.Memory = class extends WebAssembly.Memory { constructor(of) { super(of); memories.push(this) } };`
-  await context.route(/-worker-[^/]*\.js$/, async (route) => {
-    const response = await route.fetch()
-    await route.fulfill({ response, body: prelude + (await response.text()) })
-  })
-}
-
-/** Bytes of WebAssembly's memory, which grows and never shrinks, of either worker. */
-export async function wasmBytes(page: Page): Promise<{ readonly flow: number; readonly train: number }> {
-  const of = async (name: string): Promise<number> => {
-    const worker = page.workers().find((one) => one.url().includes(`${name}-worker`))!
-    return worker.evaluate(() =>
-      (globalThis as unknown as { memories: WebAssembly.Memory[] }).memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
-    )
-  }
-  return { flow: await of('flow'), train: await of('train') }
-}
-
-/** Bytes of the page's own objects, after a garbage collection. */
-export async function heapBytes(page: Page): Promise<number> {
-  const session = await page.context().newCDPSession(page)
-  await session.send('HeapProfiler.collectGarbage')
-  const { usedSize } = await session.send('Runtime.getHeapUsage')
-  await session.detach()
-  return usedSize
-}

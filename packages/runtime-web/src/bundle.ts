@@ -37,6 +37,8 @@ export type Bundle = {
   readonly variant: SelectedVariant['variant']
   /** By file name. */
   readonly contents: ReadonlyMap<string, Uint8Array<ArrayBuffer>>
+  /** Fulfilled when what was fetched is in the cache, or when what cannot be has been told. */
+  readonly kept: Promise<void>
 }
 
 /** How a load goes about. */
@@ -63,9 +65,12 @@ export async function fetchBundle(
   const place: Place = { folder: folderOf(url), store: await openStore(cache, onWarning), verify, fetch, signal }
   const sound = new Map<string, Uint8Array<ArrayBuffer>>()
   const bundleOf = async (json: string): Promise<Bundle> => {
-    const bundle = await fetchFiles(json, place, sound, dtype, progress_callback)
-    await place.store.put(manifestOf(place), new TextEncoder().encode(json))
-    return bundle
+    const keeping: Promise<void>[] = []
+    const store: Store = { ...place.store, put: async (...file) => void keeping.push(place.store.put(...file)) }
+    const bundle = await fetchFiles(json, { ...place, store }, sound, dtype, progress_callback)
+    // Last, so that a manifest which is kept has its files.
+    const kept = Promise.all(keeping).then(() => place.store.put(manifestOf(place), new TextEncoder().encode(json)))
+    return { ...bundle, kept }
   }
   const json = await manifestText(place, onWarning)
   try {
@@ -85,7 +90,7 @@ async function fetchFiles(
   sound: Map<string, Uint8Array<ArrayBuffer>>,
   wanted: StorageType | undefined,
   progress_callback: ProgressCallback | undefined,
-): Promise<Bundle> {
+): Promise<Omit<Bundle, 'kept'>> {
   const source = manifestOf(place)
   const manifest = parseManifest(json, source)
   const { dtype, variant, files } = selectVariant(manifest, wanted, source)

@@ -18,7 +18,7 @@ export type LoadOptions = BundleOptions &
 export async function loadFlow(url: string | URL, options: LoadOptions = {}): Promise<Flow> {
   const { device = 'auto', threads, signal, progress_callback, onWarning = () => undefined } = options
   await assertDevice(device)
-  const { manifest, dtype, variant, contents } = await fetchBundle(url, options)
+  const { manifest, dtype, variant, contents, kept } = await fetchBundle(url, options)
   const externalData = { [variant.weights]: contents.get(variant.weights)! }
   const open = (graph: GraphName, opening: OpenOptions): Promise<WebSession> => {
     const name = variant[graph]!
@@ -40,6 +40,7 @@ export async function loadFlow(url: string | URL, options: LoadOptions = {}): Pr
     }
     const inpainter = variant.inpainter === undefined ? undefined : later('inpainter')
     const flow = new Flow({ ...options, manifest, dtype, encoder: later('encoder'), decoder, inpainter })
+    await kept
     progress_callback?.({ status: 'ready', name: manifest.name })
     return flow
   } catch (error) {

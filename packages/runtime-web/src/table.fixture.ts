@@ -7,7 +7,14 @@ import { fetchBundle } from './bundle.ts'
 import * as web from './index.ts'
 
 /** What tests find in a page and in its worker. */
-export const table = { ...core, ...runtime, ...web, fetchBundle, accumulateModel, answersOf, width, failedLaws, failure }
+export const table = { ...core, ...runtime, ...web, fetchBundle: fetched, accumulateModel, answersOf, width, failedLaws, failure }
+
+/** A bundle, when all of it is in the cache, too. */
+async function fetched(...words: Parameters<typeof fetchBundle>): ReturnType<typeof fetchBundle> {
+  const bundle = await fetchBundle(...words)
+  await bundle.kept
+  return bundle
+}
 
 /** The laws of sessions that do not hold on a device, each with what went wrong; and how many there are. */
 async function failedLaws(device: web.WebDevice, threads?: number): Promise<{ readonly laws: number; readonly failed: readonly string[] }> {
