@@ -21,9 +21,9 @@ const plane = (epochs: number): Toy => ({
 })
 const table = (epochs: number): Toy => ({ examples: 200_000, test: 10_000, recipe: { training: { epochs } } })
 const wideTable = (epochs: number): Toy => ({
-  examples: 600_000,
+  examples: 560_000,
   test: 10_000,
-  recipe: { flow: { law: 'affine' }, training: { epochs, batchSize: 250, learningRate: 6e-3 } },
+  recipe: { flow: { law: 'affine' }, training: { epochs, batchSize: 250, learningRate: 7e-3 } },
 })
 const toys: Readonly<Record<string, Toy>> = {
   moons: plane(8),
