@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { block, fillUniform, type Key, permutation, purposes, streamKey, uniform } from './random.ts'
 
 fc.configureGlobal({ seed: 1 })
@@ -90,6 +90,27 @@ describe('fillUniform', () => {
         expect([...out.subarray(0, start), ...out.subarray(start + length)].every((value) => value === 9)).toBe(true)
       }),
     )
+  })
+
+  it('is made of blocks, whether by vectors or one by one, where the host has WebAssembly and where it has none', async () => {
+    vi.resetModules()
+    vi.stubGlobal('WebAssembly', undefined)
+    const { fillUniform: fillWithout } = await import('./random.ts')
+    const filled = (fill: typeof fillUniform, key: Key, length: number): Float64Array => {
+      const out = new Float64Array(length + 3)
+      fill(key, out, 3)
+      return out.subarray(3)
+    }
+    // Around sixteen, which vectors make at once, and around what their memory holds.
+    const lengths = [1, 2, 31, 32, 33, 47, 48, 784, 2 ** 14 - 1, 2 ** 14, 2 ** 14 + 1, 2 ** 15 + 17]
+    for (const key of [words('00000000 00000000'), words('ffffffff 80000001'), words('13198a2e 03707344')]) {
+      const blocks = Float64Array.from({ length: lengths.at(-1)! }, (_, i) => ((block(key, i >> 1, 0)[i & 1]! >>> 9) + 0.5) * 2 ** -23)
+      for (const length of lengths) {
+        expect(filled(fillUniform, key, length)).toEqual(blocks.subarray(0, length))
+        expect(filled(fillWithout, key, length)).toEqual(blocks.subarray(0, length))
+      }
+    }
+    vi.unstubAllGlobals()
   })
 
   it('is uniform: a million draws fill 256 cells evenly, and pairs of neighbours 32 x 32', () => {

@@ -6,6 +6,8 @@
  * additions, rotations and exclusive ors of 32-bit words, which JavaScript engines compile to single instructions.
  */
 
+import { fillBySimd, skeinParity } from './uniform-simd.ts'
+
 /** What a draw is for. The numbers are part of the format of reproducible runs: never change one. */
 export const purposes = {
   dequantization: 1,
@@ -27,8 +29,6 @@ export type Purpose = keyof typeof purposes
 
 /** A key of the generator: two 32-bit words. */
 export type Key = readonly [number, number]
-
-const skeinParity = 0x1bd11bda
 
 /**
  * Threefry-2x32-20: encrypts the counter (c0, c1) under the key (k0, k1) into `out[0]`, `out[1]`. Written as a loop over its five key
@@ -91,11 +91,15 @@ export function streamKey(seed: number, purpose: Purpose, index: number, draw = 
 
 const words = new Uint32Array(2)
 
+/** Fewer draws than this take longer to ask for of vectors than to make here. */
+const fewest = 32
+
 /** Fills `out` from `start` to `end` with uniform draws of the open interval (0, 1): (k + 1/2) / 2^23, exact in float32 and never 0 or 1. */
 export function fillUniform(key: Key, out: Float32Array | Float64Array, start = 0, end: number = out.length): void {
   // Words past 2^31 are floating-point to the engine: as signed integers they stay in integer registers throughout the loop.
   const k0 = key[0] | 0
   const k1 = key[1] | 0
+  if (end - start >= fewest && fillBySimd(k0, k1, out, start, end)) return
   let at = start
   for (let counter = 0; at < end; counter++) {
     threefry(k0, k1, counter, 0, words)
