@@ -2,7 +2,7 @@ import { type Judge, rows } from '@niceflow/core'
 import { type Flow, NonFiniteLikelihoodError, type Score } from '@niceflow/runtime'
 import { ahead, blockRows, type ReadOptions, readExamples, type Stretch } from '../examples.ts'
 import { type ScoredExample, scoredExamples } from './columns.ts'
-import { type SizeCoder, sizeCoder } from './size-coder.ts'
+import { sizeCoder } from './size-coder.ts'
 
 export type StreamOptions = ReadOptions & {
   /** Dequantisation draws averaged for each example of pixels. */
@@ -21,45 +21,61 @@ export async function* scoreExamples(flow: Flow, paths: readonly string[], optio
   const { model, provenance } = flow.manifest
   const reading = { ...options, resize: provenance.preparation?.resize }
   const coder = options.judge?.bySize ? sizeCoder(model) : null
+  // Twice ahead: the next examples are there when a run ends, which keeps this thread from hearing of files.
+  const stretches = ahead(ahead(readExamples(paths, model, reading)))
+  const begin = async (): Promise<Begun | undefined> => {
+    const { done, value: stretch } = await stretches.next()
+    return done ? undefined : { stretch, sizes: coder?.sizes(stretch.x) ?? null }
+  }
   try {
-    for await (const stretch of ahead(readExamples(paths, model, reading))) yield await scoreStretch(flow, coder, stretch, options)
+    for (let next = begin(), begun = await next; begun; begun = await next) {
+      const { score, broken } = await scoreStretch(flow, begun.stretch, options)
+      // The session has all cores while it runs: sizes are coded between two runs, beside what this thread does there.
+      next = begin()
+      next.catch(() => {})
+      yield judged(flow, begun.stretch, score, await begun.sizes, broken, options.judge)
+    }
   } finally {
+    await stretches.return(undefined)
     await coder?.close()
   }
 }
 
+/** Examples that were read, and whose sizes are on their way. */
+type Begun = { readonly stretch: Stretch; readonly sizes: Promise<Float64Array | null> | null }
+
 /** All rows in one run, whichever are broken: the others are scored in the same batch with them or without. */
 async function scoreStretch(
   flow: Flow,
-  coder: SizeCoder | null,
-  stretch: Stretch,
-  { seed, draws, judge, onBroken }: StreamOptions,
-): Promise<ScoredExample[]> {
-  const { x, firstIndex, origins } = stretch
-  const { model } = flow.manifest
+  { x, firstIndex, origins }: Stretch,
+  { seed, draws, onBroken }: StreamOptions,
+): Promise<{ readonly score: Score; readonly broken: readonly number[] }> {
   const broken: number[] = []
   const onNonFinite = ({ row: at, value }: NonFiniteLikelihoodError): void => {
     const { file, row } = origins[at]!
-    const named = new NonFiniteLikelihoodError({ row, value, range: model.dataRange, of: file })
+    const named = new NonFiniteLikelihoodError({ row, value, range: flow.manifest.model.dataRange, of: file })
     if (!onBroken) throw named
     onBroken(named)
     broken.push(at)
   }
-  const [sizes, score] = await Promise.all([
-    coder?.sizes(x) ?? null,
-    flow.score(x, { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex, onNonFinite }),
-  ])
-  const edges = [-1, ...broken, origins.length]
+  const score = await flow.score(x, { draws: x.dtype === 'uint8' ? draws : 1, seed, firstIndex, onNonFinite })
+  return { score, broken }
+}
+
+/** What is told of the examples between those that are broken. */
+function judged(
+  { manifest }: Flow,
+  stretch: Stretch,
+  score: Score,
+  sizes: Float64Array | null,
+  broken: readonly number[],
+  judge: Judge | null,
+): ScoredExample[] {
+  const edges = [-1, ...broken, stretch.origins.length]
   return edges.slice(1).flatMap((end, i) => {
     const start = edges[i]! + 1
     if (start === end) return []
-    return scoredExamples(
-      flow.manifest,
-      partOf(stretch, start, end),
-      scoreOf(score, start, end),
-      sizes?.subarray(start, end) ?? null,
-      judge,
-    )
+    return scoredExamples(manifest, partOf(stretch, start, end), scoreOf(score, start, end), sizes?.subarray(start, end) ?? null, judge)
   })
 }
 
