@@ -38,6 +38,7 @@ export function elements<D extends DataType>(dtype: D, bytes: Uint8Array, bigEnd
 
 /** Reverses the bytes of each element, in place. */
 export function swapBytes(bytes: Uint8Array, width: number): void {
+  if (width === 1) return
   for (let start = 0; start < bytes.length; start += width) {
     for (let low = start, high = start + width - 1; low < high; low++, high--) {
       const kept = bytes[low]!

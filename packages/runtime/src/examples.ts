@@ -13,8 +13,11 @@ import {
 } from '@niceflow/core'
 import { assertInteger } from './check.ts'
 
-/** Rows of float32 numbers, made when they are asked for: `read(start, end)` is [end - start, dim] and holds until the next call. */
-export type RowSource = { readonly count: number; read(start: number, end: number): Float32Array }
+/**
+ * Rows of float32 numbers, made when they are asked for: `read(start, end)` is [end - start, dim] and holds until the next call, or until `done`
+ * says that no more is read.
+ */
+export type RowSource = { readonly count: number; read(start: number, end: number): Float32Array; done(): void }
 
 /** Examples as callers hold them: a tensor [n, dim] (or [n, …] with dim numbers an example), or its numbers alone. */
 export type Examples = Tensor<'float32'> | Tensor<'uint8'> | Float32Array | Uint8Array
@@ -29,7 +32,7 @@ export type DequantizationKey = {
 
 /** Float rows as they are. */
 export function floatRows(data: Float32Array, dim: number): RowSource {
-  return { count: data.length / dim, read: (start, end) => data.subarray(start * dim, end * dim) }
+  return { count: data.length / dim, read: (start, end) => data.subarray(start * dim, end * dim), done: () => {} }
 }
 
 /** Pixels dequantised: row i is draw i mod `draws` of example floor(i / draws). */
@@ -72,15 +75,26 @@ export function priorRows(
   })
 }
 
+/** Memory of rows that were read and done with. Megabytes made anew for each request keep the garbage collector busy beside a session. */
+let spare = new Float32Array(0)
+
 function generatedRows(count: number, dim: number, fill: (row: number, out: Float32Array, offset: number) => void): RowSource {
   let buffer = new Float32Array(0)
   return {
     count,
     read(start, end) {
       const length = (end - start) * dim
-      if (buffer.length < length) buffer = new Float32Array(length)
+      if (buffer.length < length) {
+        const large = spare.length >= length
+        buffer = large ? spare : new Float32Array(length)
+        if (large) spare = new Float32Array(0)
+      }
       for (let row = start; row < end; row++) fill(row, buffer, (row - start) * dim)
       return buffer.subarray(0, length)
+    },
+    done() {
+      if (buffer.length > spare.length) spare = buffer
+      buffer = new Float32Array(0)
     },
   }
 }

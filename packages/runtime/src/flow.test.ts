@@ -237,6 +237,22 @@ describe('bad input is refused in one line', () => {
   })
 })
 
+test('requests that overlap have rows of their own, and those that follow one another leave none behind', async () => {
+  const { encoder, decoder } = tinySessions()
+  const late: Session = {
+    ...encoder,
+    async run(feeds, outputs) {
+      await new Promise((resolve) => setTimeout(resolve, feeds.x!.dims[0]))
+      return encoder.run(feeds, outputs)
+    },
+  }
+  const flow = new Flow({ manifest: tinyManifest, encoder: late, decoder, maxBatch: 4 })
+  const requests = [pixels, pixels.subarray(0, 6), pixels.subarray(3, 15), pixels.subarray(0, 3)]
+  const alone: unknown[] = []
+  for (const [seed, x] of requests.entries()) alone.push(await flow.score(x, { draws: 3, seed }))
+  expect(await Promise.all(requests.map((x, seed) => flow.score(x, { draws: 3, seed })))).toEqual(alone)
+})
+
 describe('a flow and its sessions', () => {
   const build = (parts: Partial<ConstructorParameters<typeof Flow>[0]>) => () =>
     new Flow({ manifest: tinyManifest, ...tinySessions(), ...parts })

@@ -151,6 +151,7 @@ export class Flow {
     const logLikelihood = new Float32Array(source.count)
     await this.#run(this.#encoder, 'x', source, { z, log_likelihood: logLikelihood })
     this.#assertScored(logLikelihood, source, 1)
+    source.done()
     return { z: this.#tensor(z), logLikelihood }
   }
 
@@ -210,6 +211,7 @@ export class Flow {
     const drawn = new Float32Array(source.count)
     await this.#run(this.#encoder, 'x', source, { log_likelihood: drawn })
     this.#assertScored(drawn, source, draws, onNonFinite)
+    source.done()
     return averageDraws(drawn, draws, model)
   }
 
@@ -253,6 +255,7 @@ export class Flow {
   async #decode(source: RowSource): Promise<Tensor<'float32'>> {
     const x = this.#allocate(source.count)
     await this.#run(this.#decoder, 'z', source, { x })
+    source.done()
     return this.#tensor(x)
   }
 

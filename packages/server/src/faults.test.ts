@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import fc from 'fast-check'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { malformedRequests } from './malformed.fixture.ts'
 import { binaryAnswer, dim, loadBare, pixelsOf, startServer, tolerance, uint8Request } from './served.fixture.ts'
 
@@ -87,15 +87,22 @@ describe('answers are never lost or mixed up', () => {
   })
 
   it('says so clearly where a worker dies, and others go on', async () => {
-    // Two workers take four batches of 256 rows at once: when the second request waits, they are at work on the first.
-    const { payload, headers } = uint8Request(pixelsOf(1000))
-    const asked = [1, 2].map(() => app.inject({ method: 'POST', url: infer, headers, payload }))
+    const rows = 1000
+    const { payload, headers } = uint8Request(pixelsOf(rows))
+    const post = () => app.inject({ method: 'POST', url: infer, headers, payload })
     const { batcher, pids } = app.models.get('mnist')
-    await expect.poll(() => batcher.queued, { interval: 1 }).toBeGreaterThan(512)
+    const submit = vi.spyOn(batcher, 'submit')
+    // Two workers take four batches of 256 rows at once, the first request whole; while they stand still, the second waits.
+    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    const first = post()
+    await expect.poll(() => submit.mock.calls.length === 1 && batcher.queued === 0).toBe(true)
+    const second = post()
+    await expect.poll(() => batcher.queued).toBe(rows)
     for (const pid of pids) process.kill(pid, 'SIGKILL')
-    const [failed, other] = await Promise.all(asked)
-    expect([failed!.statusCode, failed!.headers['retry-after'], other!.statusCode]).toEqual([503, '1', 200])
-    expect(failed!.json()).toEqual({
+    const [failed, other] = await Promise.all([first, second])
+    submit.mockRestore()
+    expect([failed.statusCode, failed.headers['retry-after'], other.statusCode]).toEqual([503, '1', 200])
+    expect(failed.json()).toEqual({
       error: 'the worker process ended during this batch: SIGKILL',
       remedy: 'another takes its place: try again',
     })
