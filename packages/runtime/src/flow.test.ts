@@ -286,6 +286,10 @@ describe('a flow and its sessions', () => {
     expect(opened).toBe(2)
     await flow.dispose()
     await expect(encoder.run({})).rejects.toThrow('fake: disposed')
+
+    const unused = new Flow({ manifest: tinyManifest, decoder: tinySessions().decoder, encoder: async () => encoder })
+    await unused.dispose()
+    await expect(unused.score(pixels)).rejects.toThrow('encoder: the session is disposed')
   })
 
   test('a graph whose rows are not the manifest’s is refused', async () => {

@@ -1,5 +1,5 @@
 import { InvalidValueError } from '@niceflow/core'
-import type { Session } from './session.ts'
+import { type Session, SessionError } from './session.ts'
 
 /** A session, or what opens it when it is first needed. */
 export type SessionSource = Session | (() => Promise<Session>)
@@ -10,6 +10,7 @@ export class GraphSession {
   readonly #source: SessionSource
   readonly #ports: Ports
   #opened: Promise<Session> | undefined
+  #disposed = false
 
   /** @throws InvalidValueError for a session with other ports */
   constructor(name: string, source: SessionSource, ports: Ports) {
@@ -25,14 +26,16 @@ export class GraphSession {
     return this.#opened
   }
 
-  /** Frees the session, where there is one. */
+  /** Frees the session, where there is one; none is opened from now on. */
   async dispose(): Promise<void> {
+    this.#disposed = true
     const session = await this.#opened?.catch(() => undefined)
     await session?.dispose()
   }
 
   async #open(): Promise<Session> {
     try {
+      if (this.#disposed) throw new SessionError(`${this.#name}: the session is disposed`)
       return this.#checked(await (this.#source as () => Promise<Session>)())
     } catch (error) {
       this.#opened = undefined
