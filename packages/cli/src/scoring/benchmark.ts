@@ -21,7 +21,7 @@ export type BatchScoring = {
   /** The session alone, a batch after every few blocks of the work. */
   readonly bareImagesPerSecond: number
   readonly ofBareSession: number
-  /** The most memory resident after every few blocks, in the first half of the work and in the second; MiB. */
+  /** The most memory resident after a block, in the first half of them and in the second; MiB. */
   readonly residentMiB: readonly [first: number, second: number]
 }
 
@@ -66,21 +66,22 @@ export async function benchmarkScoring(
         for (let i = 0; i < 2; i++) await bare()
         for await (const _ of scoreExamples(flow, paths, { end: Math.min(images, held), ...how }));
         const resident: number[] = []
-        let [working, alone, turns, blocks] = [0, 0, 0, 0]
+        let [working, alone, turns] = [0, 0, 0]
         let since = performance.now()
         for await (const scored of scoreExamples(flow, paths, { end: images, ...how })) {
           await written.append(scored)
           progress.add(scored.length)
-          if (blocks++ % blocksPerTurn !== 0) continue
           working += performance.now() - since
           resident.push(process.memoryUsage.rss() / 2 ** 20)
-          // What the work has begun beside it ends in this one, which counts for neither.
-          await bare()
-          const start = performance.now()
-          await bare()
-          turns++
+          if (resident.length % blocksPerTurn === 1) {
+            // What the work has begun beside it ends in this one, which counts for neither.
+            await bare()
+            const start = performance.now()
+            await bare()
+            turns++
+            alone += performance.now() - start
+          }
           since = performance.now()
-          alone += since - start
         }
         await written.finish()
         working += performance.now() - since
