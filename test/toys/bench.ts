@@ -23,7 +23,7 @@ const table = (epochs: number): Toy => ({ examples: 200_000, test: 10_000, recip
 const wideTable = (epochs: number): Toy => ({
   examples: 560_000,
   test: 10_000,
-  recipe: { flow: { law: 'affine' }, training: { epochs, batchSize: 250, learningRate: 7e-3 } },
+  recipe: { flow: { law: 'affine', hiddenDim: 48 }, training: { epochs, batchSize: 250, learningRate: 7e-3 } },
 })
 const toys: Readonly<Record<string, Toy>> = {
   moons: plane(8),
