@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import type { Middleware, Page } from '@niceflow/testing'
 import { openPlayground, openSite } from '../../packages/playground/src/site.fixture.ts'
 import { memoryOf, operationsInTurn, reached, stepsMade, takeTurns, watchMemory } from '../../packages/playground/src/use.fixture.ts'
-import { root } from './site.ts'
+import { bareNames, root } from './site.ts'
 
 /** When a page first showed samples, in milliseconds of its clock since 1970. */
 declare let samplesAt: number
@@ -46,9 +46,6 @@ function throttle(megabits: number): Middleware {
     response.end()
   }
 }
-
-/** tsx wraps named functions in a helper of its own, which a page lacks. */
-const bareNames = 'globalThis.__name = (named) => named'
 
 const site = await openSite()
 const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Page } from '@niceflow/testing'
 import { openPlayground, openSite, settled } from '../../packages/playground/src/site.fixture.ts'
 import { reached } from '../../packages/playground/src/use.fixture.ts'
+import { bareNames } from './site.ts'
 
 const [folder, ...more] = process.argv.slice(2)
 if (folder === undefined || more.length > 0) {
@@ -45,8 +46,7 @@ const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, col
 
 async function picture(name: string, options: Parameters<typeof site.context>[0], act: (page: Page) => Promise<void>): Promise<void> {
   const context = await site.context(options)
-  // tsx wraps named functions in a helper of its own, which a page lacks.
-  await context.addInitScript('globalThis.__name = (named) => named')
+  await context.addInitScript(bareNames)
   const page = await openPlayground(context, site.url)
   await act(page)
   await settled(page)

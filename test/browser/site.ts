@@ -7,6 +7,9 @@ import { build } from 'vite'
 export const root: string = join(import.meta.dirname, '..', '..')
 export const examples: string = join(root, 'packages', 'cli', 'examples')
 
+/** Lets functions run in a page that tsx has wrapped in a helper of its own, which a page lacks. */
+export const bareNames: string = 'globalThis.__name = (named) => named'
+
 export type Site = { readonly browser: Browser; readonly pages: Pages; readonly close: () => Promise<void> }
 
 /** Bundles pages with Vite from the sources of all packages, each under the path that it has below `folder`. */

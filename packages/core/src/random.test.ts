@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { block, fillUniform, type Key, permutation, purposes, streamKey, uniform } from './random.ts'
+import { fillBySimd } from './uniform-simd.ts'
 
 fc.configureGlobal({ seed: 1 })
 
@@ -101,6 +102,8 @@ describe('fillUniform', () => {
       fill(key, out, 3)
       return out.subarray(3)
     }
+    // Without this, what could not be compiled would be made one by one, and be as right.
+    expect(fillBySimd(0, 0, new Float32Array(32), 0, 32)).toBe(true)
     // Around sixteen, which vectors make at once, and around what their memory holds.
     const lengths = [1, 2, 31, 32, 33, 47, 48, 784, 2 ** 14 - 1, 2 ** 14, 2 ** 14 + 1, 2 ** 15 + 17]
     for (const key of [words('00000000 00000000'), words('ffffffff 80000001'), words('13198a2e 03707344')]) {

@@ -70,16 +70,12 @@ export function takeTurns(page: Page, turns: number): Promise<void> {
   )
 }
 
-/** The steps that the training has made. */
+/** The steps that the training has made, as the page shows them. */
 export function stepsMade(page: Page): Promise<number> {
-  return page.evaluate(() => Number([...document.querySelectorAll('.three .value')][1]!.textContent!.replace(',', '')))
+  return page.evaluate(() => Number([...document.querySelectorAll('.three .value')][1]?.textContent?.replace(',', '')))
 }
 
-/** Waits for the training to have made so many steps. */
+/** Waits for the training to have made so many steps, as long as the test may take. */
 export async function reached(page: Page, steps: number): Promise<void> {
-  await page.waitForFunction(
-    (least) => Number([...document.querySelectorAll('.three .value')][1]?.textContent?.replace(',', '')) >= least,
-    steps,
-    { timeout: 50_000 },
-  )
+  while (!((await stepsMade(page)) >= steps)) await page.waitForTimeout(10)
 }
