@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy
 import onnxruntime
+import pyarrow.parquet
 import ray
 
 # How each format is read, by the shape of the model's images, and the column in which its examples come.
@@ -72,6 +73,13 @@ class Scorer:
         return self.low + (pixels + numpy.stack(noise)) * self.cell
 
 
+class Parquet(ray.data.datasource.BlockBasedFileDatasink):
+    """A file for each block, with its rows as they came: threads of Dataset.write_parquet may change their order within a file."""
+
+    def write_block_to_file(self, block, file):
+        pyarrow.parquet.write_table(block.to_arrow(), file)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", help="a file or folder, on disk, S3 or wherever Ray reads")
@@ -98,7 +106,7 @@ def main():
         fn_constructor_args=(encoder, args.column or column, args.seed),
         batch_size=args.batch_size,
         compute=ray.data.ActorPoolStrategy(size=actors),
-    ).write_parquet(args.output)
+    ).write_datasink(Parquet(args.output, file_format="parquet"))
 
 
 if __name__ == "__main__":
