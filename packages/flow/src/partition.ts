@@ -40,18 +40,39 @@ export function parted(g: Builder, halves: Halves, from: Partition, to: Partitio
   return from === to ? halves : splitHalves(g, mergeHalves(g, halves, from), to)
 }
 
-/** x [..., D] as its two halves. */
-export function splitHalves(g: Builder, x: Value, { first, second }: Partition): Halves {
+/**
+ * x [..., D] as its two halves. Where dimensions of both take turns, x is read as D/2 pairs: runtimes part these several times as fast as they
+ * look up one index after another.
+ */
+export function splitHalves(g: Builder, x: Value, partition: Partition): Halves {
   const axis = x.dims.length - 1
-  return { first: g.Gather(x, first, { axis }), second: g.Gather(x, second, { axis }) }
+  if (!isPaired(partition)) return { first: g.Gather(x, partition.first, { axis }), second: g.Gather(x, partition.second, { axis }) }
+  const half = partition.first.length
+  const parts = g.Split(g.Reshape(x, [...leading(x), half, 2]), [1, 1], { axis: axis + 1 })
+  const [first, second] = parts.map((part) => g.Reshape(part, [...leading(x), half])) as [Value, Value]
+  return { first, second }
 }
 
 /** Two halves as one value, each dimension back in its place. */
 export function mergeHalves(g: Builder, { first, second }: Halves, partition: Partition): Value {
   const axis = first.dims.length - 1
   const order = [...partition.first, ...partition.second]
+  if (isPaired(partition)) {
+    const pairs = g.Concat(g.Unsqueeze(first, [axis + 1]), g.Unsqueeze(second, [axis + 1]), { axis: axis + 1 })
+    return g.Reshape(pairs, [...leading(first), order.length])
+  }
   const place = range(order.length).map((i) => order.indexOf(i))
   return g.Gather(g.Concat(first, second, { axis }), place, { axis })
+}
+
+/** Whether dimensions of both halves take turns, from 0 on and to the end. */
+function isPaired({ first, second }: Partition): boolean {
+  return first.length === second.length && first.every((d, i) => d === 2 * i) && second.every((d, i) => d === 2 * i + 1)
+}
+
+/** The axes before the last, for Reshape; at most one of them is dynamic. */
+function leading({ dims }: Value): number[] {
+  return dims.slice(0, -1).map((dim) => (typeof dim === 'string' ? -1 : dim))
 }
 
 function range(n: number): number[] {

@@ -127,7 +127,7 @@ test('a job needs nothing of ours', async () => {
   const { out } = await written('ray')
   const job = readFileSync(join(out, 'score.py'), 'utf8')
   const imported = [...job.matchAll(/^(?:import|from) (\w+)/gm)].map(([, name]) => name)
-  expect(imported).toEqual(['argparse', 'json', 'math', 'hashlib', 'pathlib', 'numpy', 'onnxruntime', 'ray'])
+  expect(imported).toEqual(['argparse', 'json', 'math', 'hashlib', 'pathlib', 'numpy', 'onnxruntime', 'pyarrow', 'ray'])
 })
 
 describe('what is there', () => {
