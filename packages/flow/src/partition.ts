@@ -35,9 +35,12 @@ export function partitionsOf(config: Pick<FlowConfig, 'dim' | 'partition' | 'cou
   return range(couplings).map((i) => parts[Math.max(0, Math.min(i, couplings - 2)) % parts.length]!)
 }
 
-/** Halves of one partition as those of another. */
+/** Halves of one partition as those of another: side by side, in another order. */
 export function parted(g: Builder, halves: Halves, from: Partition, to: Partition): Halves {
-  return from === to ? halves : splitHalves(g, mergeHalves(g, halves, from), to)
+  if (from === to) return halves
+  const held = order(from)
+  const places = order(to).map((d) => held.indexOf(d))
+  return divided(g, taken(g, joined(g, halves), places), to)
 }
 
 /**
@@ -45,24 +48,38 @@ export function parted(g: Builder, halves: Halves, from: Partition, to: Partitio
  * look up one index after another.
  */
 export function splitHalves(g: Builder, x: Value, partition: Partition): Halves {
-  const axis = x.dims.length - 1
-  if (!isPaired(partition)) return { first: g.Gather(x, partition.first, { axis }), second: g.Gather(x, partition.second, { axis }) }
+  if (!isPaired(partition)) return divided(g, taken(g, x, order(partition)), partition)
   const half = partition.first.length
-  const parts = g.Split(g.Reshape(x, [...leading(x), half, 2]), [1, 1], { axis: axis + 1 })
+  const parts = g.Split(g.Reshape(x, [...leading(x), half, 2]), [1, 1], { axis: x.dims.length })
   const [first, second] = parts.map((part) => g.Reshape(part, [...leading(x), half])) as [Value, Value]
   return { first, second }
 }
 
 /** Two halves as one value, each dimension back in its place. */
-export function mergeHalves(g: Builder, { first, second }: Halves, partition: Partition): Value {
-  const axis = first.dims.length - 1
-  const order = [...partition.first, ...partition.second]
-  if (isPaired(partition)) {
-    const pairs = g.Concat(g.Unsqueeze(first, [axis + 1]), g.Unsqueeze(second, [axis + 1]), { axis: axis + 1 })
-    return g.Reshape(pairs, [...leading(first), order.length])
+export function mergeHalves(g: Builder, halves: Halves, partition: Partition): Value {
+  const held = order(partition)
+  if (!isPaired(partition)) {
+    const places = range(held.length).map((d) => held.indexOf(d))
+    return taken(g, joined(g, halves), places)
   }
-  const place = range(order.length).map((i) => order.indexOf(i))
-  return g.Gather(g.Concat(first, second, { axis }), place, { axis })
+  const axis = halves.first.dims.length
+  const pairs = g.Concat(g.Unsqueeze(halves.first, [axis]), g.Unsqueeze(halves.second, [axis]), { axis })
+  return g.Reshape(pairs, [...leading(halves.first), held.length])
+}
+
+/** The dimensions in the order in which the halves of a partition hold them, one half after the other. */
+const order = ({ first, second }: Partition): number[] => [...first, ...second]
+
+const joined = (g: Builder, { first, second }: Halves): Value => g.Concat(first, second, { axis: first.dims.length - 1 })
+
+function divided(g: Builder, x: Value, { first, second }: Partition): Halves {
+  const [a, b] = g.Split(x, [first.length, second.length], { axis: x.dims.length - 1 })
+  return { first: a!, second: b! }
+}
+
+/** The elements of the last axis at each of as many indices. */
+function taken(g: Builder, x: Value, indices: readonly number[]): Value {
+  return indices.every((index, i) => index === i) ? x : g.Gather(x, indices, { axis: x.dims.length - 1 })
 }
 
 /** Whether dimensions of both halves take turns, from 0 on and to the end. */
