@@ -37,10 +37,7 @@ export function partitionsOf(config: Pick<FlowConfig, 'dim' | 'partition' | 'cou
 
 /** Halves of one partition as those of another: side by side, in another order. */
 export function parted(g: Builder, halves: Halves, from: Partition, to: Partition): Halves {
-  if (from === to) return halves
-  const held = order(from)
-  const places = order(to).map((d) => held.indexOf(d))
-  return divided(g, taken(g, joined(g, halves), places), to)
+  return from === to ? halves : divided(g, reordered(g, joined(g, halves), order(from), order(to)), to)
 }
 
 /**
@@ -48,7 +45,8 @@ export function parted(g: Builder, halves: Halves, from: Partition, to: Partitio
  * look up one index after another.
  */
 export function splitHalves(g: Builder, x: Value, partition: Partition): Halves {
-  if (!isPaired(partition)) return divided(g, taken(g, x, order(partition)), partition)
+  const held = order(partition)
+  if (!isPaired(partition)) return divided(g, reordered(g, x, range(held.length), held), partition)
   const half = partition.first.length
   const parts = g.Split(g.Reshape(x, [...leading(x), half, 2]), [1, 1], { axis: x.dims.length })
   const [first, second] = parts.map((part) => g.Reshape(part, [...leading(x), half])) as [Value, Value]
@@ -58,10 +56,7 @@ export function splitHalves(g: Builder, x: Value, partition: Partition): Halves 
 /** Two halves as one value, each dimension back in its place. */
 export function mergeHalves(g: Builder, halves: Halves, partition: Partition): Value {
   const held = order(partition)
-  if (!isPaired(partition)) {
-    const places = range(held.length).map((d) => held.indexOf(d))
-    return taken(g, joined(g, halves), places)
-  }
+  if (!isPaired(partition)) return reordered(g, joined(g, halves), held, range(held.length))
   const axis = halves.first.dims.length
   const pairs = g.Concat(g.Unsqueeze(halves.first, [axis]), g.Unsqueeze(halves.second, [axis]), { axis })
   return g.Reshape(pairs, [...leading(halves.first), held.length])
@@ -77,9 +72,10 @@ function divided(g: Builder, x: Value, { first, second }: Partition): Halves {
   return { first: a!, second: b! }
 }
 
-/** The elements of the last axis at each of as many indices. */
-function taken(g: Builder, x: Value, indices: readonly number[]): Value {
-  return indices.every((index, i) => index === i) ? x : g.Gather(x, indices, { axis: x.dims.length - 1 })
+/** A last axis that holds dimensions in one order, in another. */
+function reordered(g: Builder, x: Value, from: readonly number[], to: readonly number[]): Value {
+  const places = to.map((d) => from.indexOf(d))
+  return places.every((place, i) => place === i) ? x : g.Gather(x, places, { axis: x.dims.length - 1 })
 }
 
 /** Whether dimensions of both halves take turns, from 0 on and to the end. */
