@@ -10,11 +10,20 @@ import type { Placement } from './placement.ts'
 
 /**
  * `npm run test:gpu`: what a GPU's engines give and how fast, beside the CPU. It fails where numbers do, or where nodes of onnxruntime's graph
- * left the GPU, and refuses to run without one. `--gpus NAMES` names those of a machine that cannot tell of them itself.
+ * left the GPU, and refuses to run without one. `--only onnxruntime/cuda,tfjs/cuda` tries these alone, `--seconds N` trains for so long, and
+ * `--gpus NAMES` names those of a machine that cannot tell of them itself. What is measured is written at once: one that ends the whole suite
+ * takes nothing with it.
  */
 
 const { values: flags } = parseArgs({
-  options: { rehearse: { type: 'boolean' }, json: { type: 'boolean' }, out: { type: 'string' }, gpus: { type: 'string' } },
+  options: {
+    rehearse: { type: 'boolean' },
+    json: { type: 'boolean' },
+    out: { type: 'string' },
+    gpus: { type: 'string' },
+    only: { type: 'string' },
+    seconds: { type: 'string', default: '120' },
+  },
 })
 
 type Plan = {
@@ -32,7 +41,7 @@ const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
   real: {
     parity: { small, full: resolveRecipe(paper, {}, dim) },
     speed: { recipe: resolveRecipe(paper, {}, dim), batches: [200, 1000, 8192] },
-    fit: { recipe: resolveRecipe(presets.quick, {}, dim), seconds: 120 },
+    fit: { recipe: resolveRecipe(presets.quick, {}, dim), seconds: Number(flags.seconds) },
     examples: 60_000,
   },
   rehearsal: {
@@ -58,7 +67,12 @@ if (!flags.rehearse && onGpu.length === 0) {
   process.exit(1)
 }
 const plan = flags.rehearse ? plans.rehearsal : plans.real
-const targets = flags.rehearse ? usable : onGpu
+const named = ({ engine, device }: Target): string => `${engine}/${device}`
+const targets = (flags.rehearse ? usable : onGpu).filter((target) => !flags.only || flags.only.split(',').includes(named(target)))
+if (targets.length === 0) {
+  say(`--only: expected some of ${(flags.rehearse ? usable : onGpu).map(named).join(', ')}, got ${flags.only}`)
+  process.exit(2)
+}
 
 const { train: images, sha256, imageShape } = await loadDataset('mnist')
 const data: TrainingData = { name: 'mnist', sha256, imageShape, examples: rows(images, 0, plan.examples) }
@@ -71,7 +85,30 @@ type Row = Target & {
   readonly fit: Fit
 }
 const results: Row[] = []
+const failures: string[] = []
 for (const { engine, device } of targets) {
+  try {
+    const row = await measure({ engine, device })
+    results.push(row)
+    failures.push(...faults(row))
+    if (!flags.json) process.stdout.write(`${described(row)}\n`)
+  } catch (error) {
+    failures.push(`${engine} on ${device}: ${error instanceof Error ? error.message : error}`)
+  }
+  if (flags.out !== undefined) {
+    mkdirSync(dirname(flags.out), { recursive: true })
+    writeFileSync(flags.out, `${JSON.stringify(answer(), null, 2)}\n`)
+  }
+}
+if (flags.json) process.stdout.write(`${JSON.stringify(answer())}\n`)
+for (const failure of failures) say(failure)
+process.exitCode = failures.length > 0 ? 1 : 0
+
+function answer() {
+  return { rehearsal: flags.rehearse ?? false, gpus: found, results, failures, refused: reports.filter(({ usable }) => !usable) }
+}
+
+async function measure({ engine, device }: Target): Promise<Row> {
   const target = { engine, device }
   const agreement: Record<string, Parity> = {}
   for (const [name, recipe] of Object.entries(plan.parity)) {
@@ -87,29 +124,19 @@ for (const { engine, device } of targets) {
     speeds.push(await speed(target, plan.speed.recipe, data, batch))
   }
   say(`${engine} on ${device}: training for ${plan.fit.seconds} s`)
-  results.push({
-    ...target,
-    parity: agreement,
-    placement,
-    speed: speeds,
-    fit: await fitFor(plan.fit.seconds, speeds[0]!, target, plan.fit.recipe, data),
-  })
+  const fit = await fitFor(plan.fit.seconds, speeds[0]!, target, plan.fit.recipe, data)
+  return { ...target, parity: agreement, placement, speed: speeds, fit }
 }
 
-const answer = { rehearsal: flags.rehearse ?? false, gpus: found, results, refused: reports.filter(({ usable }) => !usable) }
-if (flags.out !== undefined) {
-  mkdirSync(dirname(flags.out), { recursive: true })
-  writeFileSync(flags.out, `${JSON.stringify(answer, null, 2)}\n`)
+/** What a row proves wrong. */
+function faults({ engine, device, parity, placement }: Row): readonly string[] {
+  return [
+    ...Object.entries(parity).flatMap(([name, { holds }]) =>
+      holds ? [] : [`${engine} on ${device}: not the numbers of the CPU, ${name} model`],
+    ),
+    ...(placement?.strangers ?? []).map((stranger) => `${engine} on ${device}: a step ran ${stranger}`),
+  ]
 }
-process.stdout.write(`${flags.json ? JSON.stringify(answer) : results.map(described).join('\n')}\n`)
-const failed = results.flatMap(({ engine, device, parity, placement }) => [
-  ...Object.entries(parity).flatMap(([name, { holds }]) =>
-    holds ? [] : [`${engine} on ${device}: not the numbers of the CPU, ${name} model`],
-  ),
-  ...(placement?.strangers ?? []).map((stranger) => `${engine} on ${device}: a step ran ${stranger}`),
-])
-for (const failure of failed) say(failure)
-process.exitCode = failed.length > 0 ? 1 : 0
 
 function described({ engine, device, parity, placement, speed, fit }: Row): string {
   return [

@@ -4,20 +4,26 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { NiceflowError } from '@niceflow/core'
 import { barChart } from '@niceflow/report'
-import { engineEnvironment } from '@niceflow/runtime-node'
+import { engineEnvironment, type NativeEngine } from '@niceflow/runtime-node'
 import { presets } from '@niceflow/trainer'
+import { gpus } from '../../packages/cli/src/machine/gpus.ts'
 import { sizes, writeProblem } from './problem.ts'
 import { type Peer, PeerError, startPeer } from './protocol.ts'
 import { pythonWith } from './python.ts'
 import { agreementTolerance, disagreement, goRound, type Row } from './rounds.ts'
 
-/** `npm run bench:peers`: the paper's training step and scoring, here and elsewhere, on the CPU, in turns. */
+/**
+ * `npm run bench:peers`: the paper's training step and scoring, here and elsewhere, on the CPU, in turns; with `--device cuda` on a GPU.
+ * `--python PATH` is an interpreter that has jax and torch: the environments of the pinned lists are for the CPU.
+ */
 
 const { values: flags } = parseArgs({
   options: {
     only: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: String(availableParallelism()) },
+    device: { type: 'string', default: 'cpu' },
+    python: { type: 'string' },
     out: { type: 'string', default: join(import.meta.dirname, 'out') },
     json: { type: 'boolean', default: false },
   },
@@ -29,32 +35,52 @@ const [steps, batches] = [presets.paper.training.stepsPerRun, 3]
 const folder = mkdtempSync(join(tmpdir(), 'niceflow-peers-'))
 const node = [process.execPath, '--conditions=@niceflow/source', '--import', import.meta.resolve('tsx')]
 const here = (file: string): string => join(import.meta.dirname, file)
-/** The same for all: ONNX Runtime alone takes its threads as an option. */
-const threads: Readonly<Record<string, string>> = {
+if (flags.device !== 'cpu' && flags.device !== 'cuda') {
+  say(`--device: expected cpu or cuda, got ${flags.device}`)
+  process.exit(2)
+}
+const { device } = flags
+/** The same for all: threads (ONNX Runtime alone takes them as an option), and factors of float32. */
+const even: Readonly<Record<string, string>> = {
   OMP_NUM_THREADS: flags.threads,
   TF_NUM_INTRAOP_THREADS: flags.threads,
   // XLA's own pool reads this one.
   NPROC: flags.threads,
   XLA_FLAGS: `--xla_cpu_multi_thread_eigen=${flags.threads !== '1'} intra_op_parallelism_threads=${flags.threads}`,
+  JAX_PLATFORMS: device,
+  JAX_DEFAULT_MATMUL_PRECISION: 'highest',
+  ...(device === 'cuda' ? { NVIDIA_TF32_OVERRIDE: '0' } : { CUDA_VISIBLE_DEVICES: '-1' }),
 }
 
-function tensorflow(): Readonly<Record<string, string>> {
-  const env = engineEnvironment('tfjs')
-  if (!env) throw new PeerError('TensorFlow is not set up', { remedy: 'npm run setup:tensorflow' })
-  return env
+function libraries(engine: NativeEngine): Readonly<Record<string, string>> {
+  const env = engineEnvironment(engine)
+  if (env) return env
+  if (device === 'cuda') throw new PeerError(`${engine} is not set up for CUDA`, { remedy: 'npm run setup:gpu' })
+  if (engine === 'tfjs') throw new PeerError('TensorFlow is not set up', { remedy: 'npm run setup:tensorflow' })
+  return {}
+}
+
+function ours(engine: NativeEngine): Peer {
+  return startPeer(engine, {
+    command: [...node, here('ours.ts'), engine, device, folder, flags.threads],
+    env: { ...even, ...libraries(engine) },
+  })
+}
+
+function python(name: string, library: 'jax' | 'torch', ...words: readonly string[]): Peer {
+  const interpreter = flags.python ?? pythonWith(library, say)
+  return startPeer(name, { command: [interpreter, here(`${library}_nice.py`), ...words], env: even })
 }
 
 /** Every competitor, and how its process is started. */
 const competitors: Readonly<Record<string, () => Peer>> = {
-  onnxruntime: () => startPeer('onnxruntime', { command: [...node, here('ours.ts'), 'onnxruntime', folder, flags.threads], env: threads }),
-  tfjs: () =>
-    startPeer('tfjs', { command: [...node, here('ours.ts'), 'tfjs', folder, flags.threads], env: { ...threads, ...tensorflow() } }),
-  'plain tfjs': () => startPeer('plain tfjs', { command: [...node, here('plain-tfjs.ts'), folder], env: { ...threads, ...tensorflow() } }),
-  jax: () => startPeer('jax', { command: [pythonWith('jax', say), here('jax_nice.py'), folder], env: threads }),
-  'torch, half width': () =>
-    startPeer('torch, half width', { command: [pythonWith('torch', say), here('torch_nice.py'), 'half', folder], env: threads }),
-  'torch, masked': () =>
-    startPeer('torch, masked', { command: [pythonWith('torch', say), here('torch_nice.py'), 'masked', folder], env: threads }),
+  onnxruntime: () => ours('onnxruntime'),
+  tfjs: () => ours('tfjs'),
+  'plain tfjs': () =>
+    startPeer('plain tfjs', { command: [...node, here('plain-tfjs.ts'), device, folder], env: { ...even, ...libraries('tfjs') } }),
+  jax: () => python('jax', 'jax', folder),
+  'torch, half width': () => python('torch, half width', 'torch', 'half', device, folder),
+  'torch, masked': () => python('torch, masked', 'torch', 'masked', device, folder),
 }
 
 const wanted = flags.only?.split(',') ?? Object.keys(competitors)
@@ -91,7 +117,8 @@ for (const peer of taking) peer.close()
 rmSync(folder, { recursive: true })
 
 mkdirSync(flags.out, { recursive: true })
-const title = `NICE on MNIST, ${flags.threads} threads: milliseconds`
+const place = device === 'cpu' ? `${flags.threads} threads` : (await gpus()).map(({ model }) => model).join(', ')
+const title = `NICE on MNIST, ${place}: milliseconds`
 const groups = [
   { label: `a training step, batch ${sizes.batch}`, of: ({ trainingMs }: Row) => trainingMs },
   { label: `scoring a batch of ${sizes.scoring}, weights as users have them`, of: ({ scoringMs }: Row) => scoringMs },
@@ -102,7 +129,10 @@ for (const [i, { label, of }] of groups.entries()) {
   const bars = rows.map((row) => ({ name: row.name, value: of(row).median, low: of(row).least, high: of(row).most }))
   writeFileSync(join(flags.out, ['training.svg', 'scoring.svg'][i]!), barChart({ title: `${title} of ${label}`, bars }))
 }
-writeFileSync(join(flags.out, 'peers.json'), `${JSON.stringify({ threads: Number(flags.threads), sizes, rows, absent }, null, 2)}\n`)
+writeFileSync(
+  join(flags.out, 'peers.json'),
+  `${JSON.stringify({ device, place, threads: Number(flags.threads), sizes, rows, absent }, null, 2)}\n`,
+)
 process.stdout.write(flags.json ? `${JSON.stringify({ rows, absent })}\n` : table())
 
 function check(peer: Peer) {

@@ -6,13 +6,13 @@ import { makeEngine, optimizerOf, startFrom } from '@niceflow/trainer'
 import { type Competitor, serve } from './competitor.ts'
 import { readProblem, recipe } from './problem.ts'
 
-/** An engine of ours, by its name: `ours.ts onnxruntime FOLDER THREADS`. */
+/** An engine of ours, by its name: `ours.ts onnxruntime cpu FOLDER THREADS`. */
 
-const [engineName, folder, threads] = process.argv.slice(2) as ['onnxruntime' | 'tfjs', string, string]
+const [engineName, device, folder, threads] = process.argv.slice(2) as ['onnxruntime' | 'tfjs', 'cpu' | 'cuda', string, string]
 const { parameters, x, scoring } = readProblem(folder)
 const flow = nice(recipe.flow)
 const { arrays, constants } = startFrom(flow, optimizerOf(recipe.training), parameters)
-const engine = await makeEngine({ engine: engineName, device: 'cpu', threads: Number(threads), recipe, constants })
+const engine = await makeEngine({ engine: engineName, device, threads: Number(threads), recipe, constants })
 const [batches, batch, dim] = x.dims as [number, number, number]
 const rates = (steps: number): Float64Array => new Float64Array(steps).fill(recipe.training.learningRate)
 
@@ -23,7 +23,7 @@ const rates = (steps: number): Float64Array => new Float64Array(steps).fill(reci
 async function scorer(): Promise<(x: Tensor<'float32'>) => Promise<Float32Array>> {
   if (engineName === 'tfjs') return (x) => engine.logLikelihood(x)
   const encoder = encodeModel({ graph: encoderGraph(flow, parameters), metadata: {} })
-  const session = await openSession(encoder, { device: 'cpu', threads: Number(threads) })
+  const session = await openSession(encoder, { device, threads: Number(threads) })
   return async (x) => (await session.run({ [ports.data]: x }, [ports.logLikelihood]))[ports.logLikelihood]!.data as Float32Array
 }
 const logLikelihood = await scorer()

@@ -3,10 +3,12 @@ import type * as tfjs from '@tensorflow/tfjs-core'
 import { type Competitor, serve } from './competitor.ts'
 import { readProblem, recipe } from './problem.ts'
 
-/** NICE as one writes it in TensorFlow.js: `plain-tfjs.ts FOLDER`. Variables, `variableGrads` and the library's Adam. */
+/** NICE as one writes it in TensorFlow.js: `plain-tfjs.ts cpu FOLDER`. Variables, `variableGrads` and the library's Adam. */
 
-const { tf } = loadTensorflow()
-const { parameters, x, scoring } = readProblem(process.argv[2]!)
+const [device, folder] = process.argv.slice(2) as ['cpu' | 'cuda', string]
+const { tf, gpu } = loadTensorflow()
+if (device === 'cuda' && !gpu) throw new Error('TensorFlow found no CUDA GPU that it can use')
+const { parameters, x, scoring } = readProblem(folder)
 const { couplings, hiddenLayers } = recipe.flow
 const { learningRate, beta1, beta2, epsilon } = recipe.training
 const [batches, batch, dim] = x.dims as [number, number, number]

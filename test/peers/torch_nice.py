@@ -1,4 +1,4 @@
-"""NICE in PyTorch: torch_nice.py half|masked FOLDER. Networks of half the width, or full-width ones between masks; they compute the same."""
+"""NICE in PyTorch: torch_nice.py half|masked cpu|cuda FOLDER. Networks of half the width, or full-width ones between masks; they compute the same."""
 import sys
 
 import torch
@@ -71,10 +71,11 @@ class Masked(nn.Module):
 
 
 class Torch:
-    def __init__(self, form, folder):
-        self.start = load_file(f"{folder}/problem.safetensors")
+    def __init__(self, form, device, folder):
+        self.wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+        self.start = load_file(f"{folder}/problem.safetensors", device)
         self.x, self.scoring = self.start.pop("x"), self.start.pop("scoring")
-        self.model = {"half": Half, "masked": Masked}[form]()
+        self.model = {"half": Half, "masked": Masked}[form]().to(device)
         self.reset()
 
     @torch.no_grad()
@@ -95,22 +96,24 @@ class Torch:
         loss = -self.log_likelihood(x).mean()
         loss.backward()
         self.adam.step()
-        return -loss.item()
+        return -loss.detach()
 
     def check(self):
         self.reset()
         with torch.inference_mode():
             mean = self.log_likelihood(self.x[0]).mean().item()
-        return {"logLikelihood": mean, "losses": [self.step(x) for x in self.x]}
+        return {"logLikelihood": mean, "losses": [self.step(x).item() for x in self.x]}
 
     def train(self, steps):
         for k in range(steps):
             self.step(self.x[k % len(self.x)])
+        self.wait()
 
     def score(self, batches):
         with torch.inference_mode():
             for _ in range(batches):
                 self.log_likelihood(self.scoring)
+                self.wait()
 
 
 serve(Torch(*sys.argv[1:]))
