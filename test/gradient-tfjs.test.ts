@@ -9,7 +9,7 @@ import { targetGraph } from '../packages/graph/src/differentiable.test-data.ts'
 const float32Tolerance = 1e-4
 
 /** Operators that no gradient flows through, or that have none. */
-type Undifferentiated = 'ConstantOfShape' | 'Floor' | 'Greater' | 'Less' | 'Loop' | 'Scan' | 'ScatterElements' | 'Shape' | 'Sign'
+type Undifferentiated = 'ConstantOfShape' | 'Floor' | 'Greater' | 'Less' | 'Loop' | 'Scan' | 'ScatterElements' | 'Shape' | 'Sign' | 'Size'
 
 type Inputs = readonly tf.Tensor[]
 type Attributes = { readonly [name: string]: unknown }

@@ -17,12 +17,15 @@ const unrolledFor = (arrays: readonly StateArray[]): number => (arrays.reduce((s
 /** Numbers of a state, 16 MB. */
 const few = 2 ** 22
 
-/** Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`. */
-export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSession): Promise<Engine> {
+/**
+ * Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`.
+ * @param unrolled steps in a turn of the Loop: 1 for a device other than the CPU, whose caches are what more of them serve and which cannot count them
+ */
+export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSession, unrolled?: number): Promise<Engine> {
   const { flow, optimizer, constants, dropout = 0 } = model
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
   const arrays = stateArrays(flow, optimizer)
-  const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled: unrolledFor(arrays) }), 'training')
+  const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled: unrolled ?? unrolledFor(arrays) }), 'training')
   const evaluation = await open(evaluationGraph(flow), 'evaluation').catch(async (error: unknown) => {
     await training.dispose()
     throw error

@@ -18,6 +18,7 @@ export type ArithmeticOp = Exclude<
   | 'Scan'
   | 'ScatterElements'
   | 'Shape'
+  | 'Size'
   | 'Slice'
   | 'Split'
   | 'Squeeze'

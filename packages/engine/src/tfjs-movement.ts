@@ -13,6 +13,7 @@ export type MovementOp =
   | 'Reshape'
   | 'ScatterElements'
   | 'Shape'
+  | 'Size'
   | 'Slice'
   | 'Split'
   | 'Squeeze'
@@ -85,6 +86,7 @@ export function movement(tf: Tensorflow): Kernels<MovementOp> {
       ]
     },
     Shape: ([x]) => [onHost({ dims: [dimsOf(x!).length], data: Float64Array.from(dimsOf(x!)), integer: true })],
+    Size: ([x]) => [onHost({ dims: [], data: Float64Array.of(sizeOf(dimsOf(x!))), integer: true })],
     Slice: ([x, starts, ends, axes, steps]) => {
       const tensor = tensorOf(tf, x!)
       const [begin, end, step] = [tensor.shape.map(() => 0), [...tensor.shape], tensor.shape.map(() => 1)]

@@ -38,7 +38,7 @@ export function inpainterGraph(flow: Flow, stored: StoredWeights): Graph {
   const hidden = g.Less(mask, 0.5)
   const weights = constants(g, stored)
   const { carried, stacked } = g.Loop({
-    steps: g.Gather(g.Shape(stepSize), 0),
+    steps: g.Size(stepSize),
     carried: [x],
     body: (body, step, [current]) => {
       const moved = body.Add(current!, body.Gather(noise, step))

@@ -4,8 +4,8 @@ import type { Builder, Value } from '@niceflow/graph'
 export type Optimizer = {
   /** The arrays kept for each parameter, of its shape, zero at first. */
   readonly slots: readonly string[]
-  /** The numbers that a step takes. */
-  readonly scalars: readonly string[]
+  /** The numbers that a step takes, one at least. */
+  readonly scalars: readonly [string, ...string[]]
   /**
    * Those numbers for one step.
    * @param step 1 for the first step ever

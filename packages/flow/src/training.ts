@@ -56,20 +56,22 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer, { dropout: rate 
   const g = buildGraph('training')
   const given = stepInputs(g, flow, optimizer, rate, ['steps'])
   const arrays = stateArrays(flow, optimizer)
-  const steps = g.Gather(g.Shape(given.x), 0)
-  const turns = g.Div(steps, unrolled)
-  const done = g.Mul(turns, unrolled)
+  // No arithmetic of integers where one step is a turn: beside CUDA, ONNX Runtime would do it on the CPU.
+  const steps = g.Size(given.scalars[0]!)
+  const turns = unrolled === 1 ? steps : g.Div(steps, unrolled)
   const initial = arrays.map(({ name, dims }) => g.input(name, 'float32', dims))
-  /** Turns of `each` steps, the first of which is of number `first` in the run. */
-  const loop = (count: Value, each: number, first: Value | 0, start: readonly Value[]): Steps => {
+  /** Turns of `each` steps; where they go on with others, the number of their first in the run. */
+  const loop = (count: Value, each: number, start: readonly Value[], first?: Value): Steps => {
     const { carried, stacked } = g.Loop({
       steps: count,
       carried: start,
       body: (body, turn, held) => {
+        const begun = each === 1 ? turn : body.Mul(turn, each)
         let state = held
         const logLikelihoods: Value[] = []
         for (let k = 0; k < each; k++) {
-          const number = body.Add(body.Mul(turn, each), first === 0 ? k : body.Add(first, k))
+          const own = k === 0 ? begun : body.Add(begun, k)
+          const number = first ? body.Add(first, own) : own
           const at = (rows: Value): Value => body.Gather(rows, number)
           const step = { ...given, x: at(given.x), scalars: given.scalars.map(at), draws: given.draws.map(at), state }
           const { next, logLikelihood } = trainingStep(body, flow, optimizer, rate, step)
@@ -81,8 +83,9 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer, { dropout: rate 
     })
     return { next: carried, logLikelihood: g.Reshape(stacked[0]!, [-1]) }
   }
-  const most = loop(turns, unrolled, 0, initial)
-  const rest = unrolled === 1 ? undefined : loop(g.Sub(steps, done), 1, done, most.next)
+  const most = loop(turns, unrolled, initial)
+  const done = unrolled === 1 ? undefined : g.Mul(turns, unrolled)
+  const rest = done && loop(g.Sub(steps, done), 1, most.next, done)
   for (const [i, value] of (rest ?? most).next.entries()) g.output(nextName(arrays[i]!.name), value)
   const logLikelihoods = [most, rest].flatMap((steps) => steps?.logLikelihood ?? [])
   g.output(ports.logLikelihood, g.Concat(...logLikelihoods, { axis: 0 }))

@@ -261,6 +261,7 @@ export const operatorCases: { readonly [Op in OpType]: readonly OperatorCase<Op>
     { inputs: [draws([2, 3, 2]), ints([2, 0, 1, 1], [2, 1, 2]), draws([2, 1, 2])], attributes: { axis: -2 }, constantInputs: [1] },
   ],
   Shape: unary(any),
+  Size: unary(any),
   Sigmoid: unary(any),
   Sign: unary(nonzero),
   Slice: [

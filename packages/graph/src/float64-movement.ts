@@ -32,6 +32,7 @@ export type MovementOp =
   | 'Reshape'
   | 'ScatterElements'
   | 'Shape'
+  | 'Size'
   | 'Slice'
   | 'Split'
   | 'Squeeze'
@@ -103,6 +104,7 @@ export const movementKernels: Float64Kernels<MovementOp> = {
     return [{ ...x!, data: out }]
   },
   Shape: ([x]) => [{ dims: [x!.dims.length], data: Float64Array.from(x!.dims), integer: true }],
+  Size: ([x]) => [{ dims: [], data: Float64Array.of(sizeOf(x!.dims)), integer: true }],
   Slice: ([x, starts, ends, axes, steps]) => [
     integers(starts).reduce((value, from, i) => {
       const axis = normalizeAxis(axes?.data[i] ?? i, value.dims.length)

@@ -125,6 +125,7 @@ const expectations: { readonly [Op in OpType]: Expectation<Op> } = {
   },
   ScatterElements: { inputs: [f(1, 2, 3), ints(2, 0, -1), f(10, 20, 30)], attributes: { reduction: 'add' }, outputs: [[[3], 21, 2, 43]] },
   Shape: { inputs: [matrix([1, 2, 3])], attributes: {}, outputs: [[[2], 1, 3]] },
+  Size: { inputs: [matrix([1, 2, 3])], attributes: {}, outputs: [[[], 3]] },
   Sigmoid: { inputs: [f(0, 800, -800, Math.log(3), -40)], attributes: {}, outputs: [[[5], 0.5, 1, 0, 0.75, Math.exp(-40)]] },
   Sign: { inputs: [f(-3, 0, 0.5)], attributes: {}, outputs: [[[3], -1, 0, 1]] },
   Slice: { inputs: [matrix([1, 2, 3], [4, 5, 6]), ints(-1), ints(-4), ints(1), ints(-2)], attributes: {}, outputs: [[[2, 2], 3, 1, 6, 4]] },

@@ -215,6 +215,7 @@ export const gradientRules: { readonly [Op in OpType]: GradientRule<Op> } = {
   Sigmoid: ({ g, y, dy }) => [() => g.Mul(dy, g.Mul(y, g.Sub(1, y)))],
   Sign: flat,
   // the elements that were taken get dy
+  Size: flat,
   Slice: ({ g, node, x: [x], dy }) => [
     () => {
       if (dy.dims.includes(0)) return fillLike(g, x!, 0)

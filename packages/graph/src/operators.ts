@@ -57,6 +57,7 @@ export type Operators = {
   Shape: Unary
   Sigmoid: Unary
   Sign: Unary
+  Size: Unary
   Slice: { inputs: [x: Operand, starts: Operand, ends: Operand, axes?: Operand, steps?: Operand]; attributes: None }
   Softplus: Unary
   Split: { inputs: [x: Operand, sizes: Operand]; attributes: { readonly axis?: number } }
@@ -115,6 +116,7 @@ export const arity: { readonly [Op in OpType]: Arity } = {
   Shape: exactly(1),
   Sigmoid: exactly(1),
   Sign: exactly(1),
+  Size: exactly(1),
   Slice: between(3, 5),
   Softplus: exactly(1),
   Split: exactly(2),

@@ -232,6 +232,7 @@ export const shapeRules: { readonly [Op in OpType]: Rule<Op> } = {
   Shape: (context) => [{ dtype: 'int64', dims: [input(context, 0).dims.length] }],
   Sigmoid: unary,
   Sign: unary,
+  Size: () => [{ dtype: 'int64', dims: [] }],
   Slice: (context) => {
     const x = input(context, 0)
     const [starts, ends] = [integers(context, 1, 'starts'), integers(context, 2, 'ends')]

@@ -1,12 +1,12 @@
 import { batches, tensor } from '@niceflow/core'
-import { onnxRuntimeEngine, optimizerOf, type PresetName, presets, type Recipe, startFrom, type TrainingData } from '@niceflow/engine'
+import { optimizerOf, type PresetName, presets, type Recipe, startFrom, type TrainingData } from '@niceflow/engine'
 import { type Flow, initialize, nice, type ParameterValues, standardMoments, trainingGraph } from '@niceflow/flow'
 import { type Graph, matrixFlops } from '@niceflow/graph'
 import type { Device, Session } from '@niceflow/runtime'
 import type { BenchmarkOptions, Figure } from './benchmark.ts'
 import { inTurns, median, openPeak, rates, timed } from './benchmark-peak.ts'
 import type { EngineOptions } from './engine-calls.ts'
-import { trainingSessions } from './make-engine.ts'
+import { loopEngine } from './make-engine.ts'
 
 /** A training step of a preset's model and recipe. */
 export type TrainingFigure = Figure & {
@@ -61,7 +61,7 @@ export async function measureTraining(
   const { flow, parameters } = await untrained(recipe)
   const optimizer = optimizerOf(recipe.training)
   const { arrays, constants } = startFrom(flow, optimizer, parameters)
-  const engine = await onnxRuntimeEngine({ flow, optimizer, constants }, trainingSessions(options))
+  const engine = await loopEngine({ flow, optimizer, constants }, options)
   await engine.load({ step: 0, arrays })
   let done = 0
   const figures: TrainingFigure[] = []

@@ -1,4 +1,4 @@
-import { type Engine, type OpenSession, onnxRuntimeEngine, residentEngine, tfjsEngine } from '@niceflow/engine'
+import { type Engine, type EngineModel, type OpenSession, onnxRuntimeEngine, residentEngine, tfjsEngine } from '@niceflow/engine'
 import { DeviceUnavailableError } from '@niceflow/runtime'
 import { type LoadedTensorflow, loadTensorflow, openResidentSession, openSession, TensorflowError } from '@niceflow/runtime-node'
 import { type EngineName, type EngineOptions, type EngineSpec, modelOf } from './engine-calls.ts'
@@ -15,11 +15,16 @@ export function trainingSessions({ profile, ...options }: EngineOptions & Pick<E
   return (model, use) => openSession(model, { ...options, ...profiles[use], ...tunings[use] })
 }
 
+/** The engine of a stock ONNX Runtime that has a Loop: on the CPU or CUDA. */
+export function loopEngine(model: EngineModel, options: EngineOptions & Pick<EngineSpec, 'profile'>): Promise<Engine> {
+  return onnxRuntimeEngine(model, trainingSessions(options), options.device === 'cuda' ? 1 : undefined)
+}
+
 const makers: { readonly [Name in EngineName]: (spec: EngineSpec) => Promise<Engine> } = {
   onnxruntime: ({ engine: _, recipe, constants, profile, ...options }) => {
     const model = modelOf({ recipe, constants })
     const profiled = profile === undefined ? {} : { profile }
-    if (options.device !== 'webgpu') return onnxRuntimeEngine(model, trainingSessions({ ...options, ...profiled }))
+    if (options.device !== 'webgpu') return loopEngine(model, { ...options, ...profiled })
     return residentEngine(model, (bytes, resident) =>
       openResidentSession(bytes, resident, { ...options, ...(resident.length > 0 ? profiled : {}) }),
     )
