@@ -50,16 +50,23 @@ export async function* trainEpoch({
   const stepsPerEpoch = stepsOfEpoch(indices.length, recipe)
   const moved = epoch < epochs - plainEpochs ? imageShift : undefined
   let [step, seen, sum] = [start, 0, 0]
-  for (const { x, steps, batch } of batches({ examples, indices, ...training, epoch, range: flow.dataRange, imageShift: moved })) {
+  const runs = batches({ examples, indices, ...training, epoch, range: flow.dataRange, imageShift: moved })
+  let next = runs.next()
+  while (!next.done) {
+    const { x, steps, batch } = next.value
     const learningRates = Float64Array.from({ length: steps }, (_, k) => learningRateAt(step + k, stepsPerEpoch, training))
     const draws = dropout > 0 ? dropoutDraws(flow, { seed, step, steps, batch }) : {}
-    const logLikelihood = await engine.train({ x: tensor('float32', [steps, batch, flow.dim], x), learningRates, draws })
+    const going = engine.train({ x: tensor('float32', [steps, batch, flow.dim], x), learningRates, draws })
+    // A GPU leaves the host's cores free for the next batches; steps on the CPU would share them.
+    const ahead = engine.device === 'cuda' ? runs.next() : undefined
+    const logLikelihood = await going
     const broken = logLikelihood.findIndex((nats) => !Number.isFinite(nats))
     if (broken >= 0) throw diverged(`the log-likelihood of step ${step + broken + 1} is ${logLikelihood[broken]}`)
     step += steps
     seen += batch * steps
     sum += batch * logLikelihood.reduce((total, nats) => total + nats, 0)
     yield { step, seen, logLikelihood: sum / seen }
+    next = ahead ?? runs.next()
   }
 }
 

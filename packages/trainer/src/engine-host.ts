@@ -2,6 +2,10 @@
 import type { Engine } from '@niceflow/engine'
 import { type EngineCalls, faultOf, type Request, type Response } from './engine-calls.ts'
 import { makeEngine } from './make-engine.ts'
+import { pack, unpack } from './parcel.ts'
+
+/** The file of arrays, where there is one. */
+const parcels = process.argv[2] === undefined ? undefined : Number(process.argv[2])
 
 let engine: Engine
 const open: EngineCalls['open'] = async (spec) => {
@@ -12,7 +16,8 @@ const open: EngineCalls['open'] = async (spec) => {
 async function answer({ id, method, args }: Request): Promise<Response> {
   try {
     const call = (method === 'open' ? open : engine[method]) as (...args: readonly unknown[]) => Promise<unknown>
-    return { id, value: await call(...args) }
+    const given = unpack(args, parcels) as readonly unknown[]
+    return { id, value: pack(await call(...given), parcels) }
   } catch (error) {
     return { id, fault: faultOf(error) }
   }

@@ -1,0 +1,37 @@
+import { streamKey, type Tensor, tensor, uniform } from '@niceflow/core'
+import type { Device } from '@niceflow/runtime'
+import { expect, it } from 'vitest'
+import type { Engine } from './engine.ts'
+import { type EpochProgress, trainEpoch } from './epoch.ts'
+import { presets } from './presets.ts'
+import { resolveRecipe } from './recipe.ts'
+
+const dim = 2
+const recipe = resolveRecipe(presets.small, { training: { batchSize: 10, stepsPerRun: 3 } }, dim)
+const examples = tensor('float32', [65, dim], Float32Array.from(uniform(streamKey(1, 'probe', 0), 65 * dim)))
+const indices = Uint32Array.from({ length: 65 }, (_, i) => i)
+
+/** An epoch of an engine that computes nothing: the batches that it was given, and what was told of it. */
+async function epochOn(device: Device) {
+  const given: Tensor<'float32'>[] = []
+  const engine: Partial<Engine> = {
+    device,
+    train: async ({ x }) => {
+      given.push(x)
+      return new Float32Array(x.dims[0]!).fill(given.length)
+    },
+  }
+  const progress: EpochProgress[] = []
+  for await (const reached of trainEpoch({ engine: engine as Engine, recipe, examples, indices, epoch: 0, step: 0 })) progress.push(reached)
+  return { given, progress }
+}
+
+it('an engine on a GPU gets the same batches, made while it computes', async () => {
+  const [cpu, gpu] = [await epochOn('cpu'), await epochOn('cuda')]
+  expect(cpu.progress.map(({ step, seen }) => [step, seen])).toEqual([
+    [3, 30],
+    [6, 60],
+    [7, 65],
+  ])
+  expect(gpu).toEqual(cpu)
+})
