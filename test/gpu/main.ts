@@ -121,10 +121,12 @@ async function measure({ engine, device }: Target): Promise<Row> {
   const speeds: Speed[] = []
   for (const batch of plan.speed.batches) {
     say(`${engine} on ${device}: steps at batch ${batch}`)
-    speeds.push(await speed(target, plan.speed.recipe, data, batch))
+    const measured = await speed(target, plan.speed.recipe, data, batch)
+    say(paced(measured))
+    speeds.push(measured)
   }
   say(`${engine} on ${device}: training for ${plan.fit.seconds} s`)
-  const fit = await fitFor(plan.fit.seconds, speeds[0]!, target, plan.fit.recipe, data)
+  const fit = await fitFor(plan.fit.seconds, target, plan.fit.recipe, data)
   return { ...target, parity: agreement, placement, speed: speeds, fit }
 }
 
@@ -145,10 +147,12 @@ function described({ engine, device, parity, placement, speed, fit }: Row): stri
       ([name, { loss, weights }]) => `  ten steps, ${name}: losses off by ${loss.toExponential(1)}, weights by ${weights.toExponential(1)}`,
     ),
     ...(placement ? [`  nodes of floats elsewhere: ${placement.strangers.join(', ') || 'none'}`] : []),
-    ...speed.map(
-      ({ batch, msPerStep, imagesPerSecond, peakDeviceMiB }) =>
-        `  batch ${batch}: ${msPerStep.toFixed(2)} ms a step, ${Math.round(imagesPerSecond)} images/s, at most ${peakDeviceMiB ?? 'unknown'} MiB of device memory`,
-    ),
+    ...speed.map(paced),
     `  ${fit.epochs} epochs in ${fit.seconds.toFixed(0)} s: ${fit.validation.toFixed(1)} nats held out`,
   ].join('\n')
+}
+
+function paced({ batch, msPerStep, imagesPerSecond, peakDeviceMiB }: Speed): string {
+  const memory = `at most ${peakDeviceMiB ?? 'unknown'} MiB of device memory`
+  return `  batch ${batch}: ${msPerStep.toFixed(2)} ms a step, ${Math.round(imagesPerSecond)} images/s, ${memory}`
 }

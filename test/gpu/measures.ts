@@ -1,7 +1,7 @@
 import { batches, type Tensor, tensor } from '@niceflow/core'
-import type { Engine, EngineModel, TrainingState } from '@niceflow/engine'
+import { type Engine, type EngineModel, stepsOfRun, type TrainingState } from '@niceflow/engine'
 import { dropoutDraws } from '@niceflow/flow'
-import { type EngineReport, engineProcess, type Recipe, startRun, type TrainingData, train } from '@niceflow/trainer'
+import { type EngineReport, engineProcess, type Recipe, startRun, type TrainingData, type TrainProgress, train } from '@niceflow/trainer'
 import { watchDeviceMemory } from './device-memory.ts'
 import { type Placement, placement } from './placement.ts'
 
@@ -78,7 +78,7 @@ const countedRuns = 3
 export async function speed(target: Target, recipe: Recipe, data: TrainingData, batch: number): Promise<Speed> {
   const { arrays, constants } = await startRun(data, recipe)
   // As many steps a run as training takes, which ends one with each epoch: ONNX Runtime's CPU and CUDA move the state in and out once a run.
-  const stepsPerRun = Math.min(recipe.training.stepsPerRun, Math.floor(data.examples.dims[0]! / batch))
+  const stepsPerRun = Math.min(stepsOfRun(recipe, target.device), Math.floor(data.examples.dims[0]! / batch))
   const x = firstRun(data, { ...recipe, training: { ...recipe.training, batchSize: batch } }, stepsPerRun)
   const run = { x, learningRates: new Float64Array(stepsPerRun).fill(recipe.training.learningRate) }
   const memory = await watchDeviceMemory()
@@ -114,19 +114,22 @@ export async function placementOf({ device }: Target, recipe: Recipe, data: Trai
 
 export type Fit = { readonly epochs: number; readonly seconds: number; readonly validation: number }
 
-/** Trains for about so many seconds, by a measured speed, and tells the held-out log-likelihood that it came to, nats. */
-export async function fitFor(
-  seconds: number,
-  { imagesPerSecond }: Speed,
-  target: Target,
-  recipe: Recipe,
-  data: TrainingData,
-): Promise<Fit> {
-  const examples = data.examples.dims[0]! - recipe.training.validation
-  const epochs = Math.max(1, Math.floor((seconds * imagesPerSecond) / examples))
-  const start = performance.now()
-  const { state } = await train({ ...target, data, config: { flow: recipe.flow, training: { ...recipe.training, epochs } } })
-  return { epochs, seconds: (performance.now() - start) / 1000, validation: state.best.validation! }
+/** Trains for about so many seconds, by what a second epoch takes, and tells the held-out log-likelihood that it came to, nats. */
+export async function fitFor(seconds: number, target: Target, recipe: Recipe, data: TrainingData): Promise<Fit> {
+  const { lastEpoch } = await trained(2, target, recipe, data)
+  const { lastEpoch: _, ...fit } = await trained(Math.max(1, Math.floor(seconds / lastEpoch)), target, recipe, data)
+  return fit
+}
+
+/** Seconds are those of the epochs alone: the engine has been opened by then. */
+async function trained(epochs: number, target: Target, recipe: Recipe, data: TrainingData): Promise<Fit & { readonly lastEpoch: number }> {
+  const ends = [0]
+  const onProgress = (progress: TrainProgress): void => {
+    if (progress.kind === 'epoch') ends.push(progress.seconds)
+  }
+  const { state } = await train({ ...target, data, config: { flow: recipe.flow, training: { ...recipe.training, epochs } }, onProgress })
+  const seconds = ends.at(-1)!
+  return { epochs, seconds, validation: state.best.validation!, lastEpoch: seconds - ends.at(-2)! }
 }
 
 /** Batches of the first epoch, as often over as it takes: [steps, batch, dim]. */

@@ -39,7 +39,7 @@ test('the answer is one JSON object on stdout, and stderr has a line an epoch', 
   })
   expect(whole.stderr.split('\n')).toEqual([
     'training on 800 examples, 400 held out',
-    expect.stringMatching(/^engine: onnxruntime on cpu \(tfjs on cuda: .+; onnxruntime on cuda: .+\)$/),
+    expect.stringMatching(/^engine: onnxruntime on cpu \(onnxruntime on cuda: .+; tfjs on cuda: .+\)$/),
     ...[1, 2, 3].map((epoch) =>
       expect.stringMatching(
         new RegExp(`^epoch ${epoch}/3: -?[\\d.]+ nats, held out -?[\\d.]+ \\(best\\), [\\d,]+ images/s, [\\d.]+ s left$`),

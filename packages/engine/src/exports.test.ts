@@ -28,6 +28,7 @@ it('exports these names and no others', () => {
       "startFrom",
       "startModel",
       "stepsOfEpoch",
+      "stepsOfRun",
       "suitedTo",
       "tablePreset",
       "tfjsEngine",

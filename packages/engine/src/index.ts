@@ -1,7 +1,7 @@
 export { suitedTo } from './adapt.ts'
 export { DivergedError } from './diverged.ts'
 export * from './engine.ts'
-export { type EpochOptions, type EpochProgress, stepsOfEpoch, trainEpoch } from './epoch.ts'
+export { type EpochOptions, type EpochProgress, stepsOfEpoch, stepsOfRun, trainEpoch } from './epoch.ts'
 export * from './fit.ts'
 export {
   type MeasuredMoments,

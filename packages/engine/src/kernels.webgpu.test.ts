@@ -8,6 +8,7 @@ import {
   evaluationGraph,
   type Flow,
   type FlowConfig,
+  groupsOf,
   initialize,
   nice,
   paperMnist,
@@ -49,8 +50,8 @@ const flows: readonly Flow[] = configs.map(nice)
 
 test('every law, prior, activation, partition and preprocessing trains on WebGPU whole', async () => {
   for (const flow of flows) {
-    await opens(trainingStepGraph(flow, optimizer, { dropout: 0.1 }))
-    await opens(evaluationGraph(flow))
+    await opens(trainingStepGraph(flow, optimizer, { dropout: 0.1, joined: true }))
+    await opens(evaluationGraph(flow, groupsOf(flow, optimizer, true)))
   }
 })
 

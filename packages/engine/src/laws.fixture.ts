@@ -40,7 +40,7 @@ export async function problem(config: FlowConfig, [steps, batch]: readonly [numb
 }
 
 const laws: Readonly<Record<string, Partial<FlowConfig>>> = {
-  'an additive flow': { hiddenLayers: 2 },
+  'an additive flow as deep as the paper has it': { hiddenLayers: 5 },
   'an affine flow with preprocessing and the Gaussian prior': {
     law: 'affine',
     hiddenLayers: 1,

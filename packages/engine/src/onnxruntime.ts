@@ -1,5 +1,16 @@
 import { sizeOf, type Tensor } from '@niceflow/core'
-import { evaluationGraph, nextName, parametersOf, ports, type StateArray, stateArrays, trainingGraph } from '@niceflow/flow'
+import {
+  evaluationGraph,
+  groupsOf,
+  heldArrays,
+  heldParameters,
+  joinArrays,
+  nextName,
+  ports,
+  type StateArray,
+  splitArrays,
+  trainingGraph,
+} from '@niceflow/flow'
 import { encodeModel, type Graph } from '@niceflow/graph'
 import type { Session } from '@niceflow/runtime'
 import type { Engine, EngineModel, TrainingState } from './engine.ts'
@@ -17,16 +28,20 @@ const unrolledFor = (arrays: readonly StateArray[]): number => (arrays.reduce((s
 /** Numbers of a state, 16 MB. */
 const few = 2 ** 22
 
-/**
- * Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`.
- * @param unrolled steps in a turn of the Loop: 1 for a device other than the CPU, whose caches are what more of them serve and which cannot count them
- */
-export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSession, unrolled?: number): Promise<Engine> {
+export type LoopOptions = {
+  /** Whether the device is a GPU: it gets few long arrays, and no turns of several steps, whose integers ONNX Runtime would leave to the CPU. @default false */
+  readonly gpu?: boolean
+}
+
+/** Trains inside a stock ONNX Runtime: K steps of the training graph are one `session.run`. */
+export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSession, { gpu = false }: LoopOptions = {}): Promise<Engine> {
   const { flow, optimizer, constants, dropout = 0 } = model
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
-  const arrays = stateArrays(flow, optimizer)
-  const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled: unrolled ?? unrolledFor(arrays) }), 'training')
-  const evaluation = await open(evaluationGraph(flow), 'evaluation').catch(async (error: unknown) => {
+  const groups = groupsOf(flow, optimizer, gpu)
+  const arrays = heldArrays(groups, optimizer)
+  const unrolled = gpu ? 1 : unrolledFor(arrays)
+  const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled, joined: gpu }), 'training')
+  const evaluation = await open(evaluationGraph(flow, groups), 'evaluation').catch(async (error: unknown) => {
     await training.dispose()
     throw error
   })
@@ -35,8 +50,8 @@ export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSes
   return {
     name: 'onnxruntime',
     device: training.device,
-    load: async (state) => {
-      held = state
+    load: async ({ step, arrays }) => {
+      held = { step, arrays: joinArrays(groups, optimizer, arrays) }
     },
     train: async (run) => {
       const { step, arrays: before } = loaded(held)
@@ -48,9 +63,12 @@ export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSes
       held = { step: step + learningRates.length, arrays: Object.fromEntries(next) }
       return outputs[ports.logLikelihood]!.data as Float32Array
     },
-    state: async () => loaded(held),
+    state: async () => {
+      const { step, arrays } = loaded(held)
+      return { step, arrays: splitArrays(groups, optimizer, arrays) }
+    },
     logLikelihood: async (x) => {
-      const parameters = parametersOf(flow, optimizer, loaded(held).arrays, constants)
+      const parameters = heldParameters(groups, optimizer, loaded(held).arrays, constants)
       const outputs = await evaluation.run(usedBy(evaluation, { [ports.data]: x, ...parameters }))
       return outputs[ports.logLikelihood]!.data as Float32Array
     },

@@ -1,5 +1,16 @@
 import { rows, type Tensor } from '@niceflow/core'
-import { evaluationGraph, nextName, parametersOf, ports, type StateArray, stateArrays, trainingStepGraph } from '@niceflow/flow'
+import {
+  evaluationGraph,
+  groupsOf,
+  heldArrays,
+  heldParameters,
+  joinArrays,
+  nextName,
+  ports,
+  type StateArray,
+  splitArrays,
+  trainingStepGraph,
+} from '@niceflow/flow'
 import { buildGraph, encodeModel, type Graph } from '@niceflow/graph'
 import type { DeviceTensor, ResidentSession } from '@niceflow/runtime'
 import type { Engine, EngineModel } from './engine.ts'
@@ -18,7 +29,8 @@ export async function residentEngine(
   { flow, optimizer, constants, dropout = 0 }: EngineModel,
   openSession: OpenResidentSession,
 ): Promise<Engine> {
-  const arrays = stateArrays(flow, optimizer)
+  const groups = groupsOf(flow, optimizer, true)
+  const arrays = heldArrays(groups, optimizer)
   const opened: ResidentSession[] = []
   const open = async (graph: Graph, resident: readonly string[] = []): Promise<ResidentSession> => {
     const session = await openSession(encodeModel({ graph, metadata: {} }), resident)
@@ -30,8 +42,8 @@ export async function residentEngine(
   }
   const stays = [...arrays.map(({ name }) => nextName(name)), ports.logLikelihood]
   const sessions = async () => ({
-    step: await open(trainingStepGraph(flow, optimizer, { dropout }), stays),
-    evaluation: await open(evaluationGraph(flow)),
+    step: await open(trainingStepGraph(flow, optimizer, { dropout, joined: true }), stays),
+    evaluation: await open(evaluationGraph(flow, groups)),
     states: await open(copies(arrays)),
     scalars: await open(copies([{ name: ports.logLikelihood, dims: [] }])),
   })
@@ -46,7 +58,7 @@ export async function residentEngine(
     device: step.device,
     load: async ({ step, arrays }) => {
       free(held?.values ?? {})
-      held = { step, values: arrays }
+      held = { step, values: joinArrays(groups, optimizer, arrays) }
     },
     train: async (run) => {
       const { step: done } = loaded(held)
@@ -72,10 +84,10 @@ export async function residentEngine(
       const { step, values } = loaded(held)
       const copied = (await states.runResident(usedBy(states, values))).values
       const next = arrays.map(({ name }) => [name, copied[copyName(name)] as Tensor<'float32'>] as const)
-      return { step, arrays: Object.fromEntries(next) }
+      return { step, arrays: splitArrays(groups, optimizer, Object.fromEntries(next)) }
     },
     logLikelihood: async (x) => {
-      const parameters: Values = parametersOf<Tensor | DeviceTensor>(flow, optimizer, loaded(held).values, constants)
+      const parameters: Values = heldParameters<Tensor | DeviceTensor>(groups, optimizer, loaded(held).values, constants)
       const { values } = await evaluation.runResident(usedBy(evaluation, { [ports.data]: x, ...parameters }))
       return values[ports.logLikelihood]!.data as Float32Array
     },

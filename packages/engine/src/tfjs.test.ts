@@ -13,6 +13,7 @@ const tfjs = async (model: EngineModel): Promise<Engine> => tfjsEngine(tf, model
 const onnxruntime = (model: EngineModel): Promise<Engine> => onnxRuntimeEngine(model, (bytes) => openSession(bytes, { device: 'cpu' }))
 
 engineLaws('tfjs', tfjs)
+engineLaws('tfjs as for a GPU', async (model) => tfjsEngine(tf, model, 'cpu', true))
 
 /** Float32 sums of some hundred products in another order, over ten steps: relative to the log-likelihood. */
 const lossTolerance = 1e-3

@@ -1,5 +1,16 @@
 import type { Tensor } from '@niceflow/core'
-import { evaluationGraph, nextName, type ParameterValues, parametersOf, ports, stateArrays, trainingGraph } from '@niceflow/flow'
+import {
+  evaluationGraph,
+  groupsOf,
+  heldArrays,
+  heldParameters,
+  joinArrays,
+  nextName,
+  type ParameterValues,
+  ports,
+  splitArrays,
+  trainingGraph,
+} from '@niceflow/flow'
 import { type Graph, interpret } from '@niceflow/graph'
 import type { Device } from '@niceflow/runtime'
 import type * as tfjs from '@tensorflow/tfjs-core'
@@ -14,12 +25,19 @@ type Values = Readonly<Record<string, TfjsValue>>
  * Trains by interpreting the graphs on TensorFlow.js. State and constants stay on the device; what a run brings and gives moves.
  * @param tf the module with the backend that is to compute
  * @param device that of the backend
+ * @param joined whether it holds few long arrays, as for a GPU
  */
-export function tfjsEngine(tf: Tensorflow, { flow, optimizer, constants, dropout = 0 }: EngineModel, device: Device): Engine {
+export function tfjsEngine(
+  tf: Tensorflow,
+  { flow, optimizer, constants, dropout = 0 }: EngineModel,
+  device: Device,
+  joined: boolean = device === 'cuda',
+): Engine {
   const table = tfjsKernels(tf)
-  const training = trainingGraph(flow, optimizer, { dropout })
-  const evaluation = evaluationGraph(flow)
-  const arrays = stateArrays(flow, optimizer)
+  const groups = groupsOf(flow, optimizer, joined)
+  const training = trainingGraph(flow, optimizer, { dropout, joined })
+  const evaluation = evaluationGraph(flow, groups)
+  const arrays = heldArrays(groups, optimizer)
   const upload = (tensors: Readonly<Record<string, Tensor>>): Values =>
     Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, placed(tf, tensor)]))
   const free = (values: Values): void => Object.values(values).forEach(table.release)
@@ -41,7 +59,7 @@ export function tfjsEngine(tf: Tensorflow, { flow, optimizer, constants, dropout
     device,
     load: async ({ step, arrays }) => {
       free(held?.values ?? {})
-      held = { step, values: upload(arrays) }
+      held = { step, values: upload(joinArrays(groups, optimizer, arrays)) }
     },
     train: async (given) => {
       const { step, values } = loaded(held)
@@ -57,11 +75,11 @@ export function tfjsEngine(tf: Tensorflow, { flow, optimizer, constants, dropout
       const downloaded = await Promise.all(
         arrays.map(async ({ name, dims }) => [name, { dtype: 'float32', dims, data: await read(values[name]!.tensor!) }] as const),
       )
-      return { step, arrays: Object.fromEntries(downloaded) as ParameterValues }
+      return { step, arrays: splitArrays(groups, optimizer, Object.fromEntries(downloaded) as ParameterValues) }
     },
     logLikelihood: async (x) => {
       const { values } = loaded(held)
-      const parameters = parametersOf(flow, optimizer, values, fixed)
+      const parameters = heldParameters(groups, optimizer, values, fixed)
       return take(run(evaluation, parameters, { [ports.data]: x })[ports.logLikelihood]!)
     },
     dispose: async () => {

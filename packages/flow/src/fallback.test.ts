@@ -1,6 +1,7 @@
 import type { Graph } from '@niceflow/graph'
 import { expect, it } from 'vitest'
 import { decoderGraph, encoderGraph, evaluationGraph } from './graphs.ts'
+import { groupsOf } from './groups.ts'
 import { inpainterGraph } from './inpainting.ts'
 import { drawnParameters, small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
@@ -67,7 +68,9 @@ it.each(Object.keys(flows) as (keyof typeof flows)[])(
       inpainterGraph(flow, parameters),
       evaluationGraph(flow),
       trainingGraph(flow, optimizer, { dropout: 0.1 }),
-      trainingStepGraph(flow, optimizer),
+      trainingGraph(flow, optimizer, { joined: true }),
+      trainingStepGraph(flow, optimizer, { joined: true }),
+      evaluationGraph(flow, groupsOf(flow, optimizer, true)),
     ]
     for (const graph of graphs) expect(moved(graph), graph.name).toEqual([])
   },

@@ -9,6 +9,7 @@ import {
   sharedFormula,
 } from '@niceflow/core'
 import { type Builder, buildGraph, type Graph, type StoredWeights, type Value, weightValue } from '@niceflow/graph'
+import { type Group, membersOf } from './groups.ts'
 import type { Flow } from './nice.ts'
 import type { Parameter, Weights } from './parameters.ts'
 import { priors } from './prior.ts'
@@ -53,9 +54,20 @@ export function decoderGraph(flow: Flow, stored: StoredWeights): Graph {
   return g.build()
 }
 
-/** Evaluation while training: x and every parameter -> log_likelihood [batch]. */
-export function evaluationGraph(flow: Flow): Graph {
-  return scoring('evaluation', flow, (g) => inputs(g, flow.parameters), false)
+/**
+ * Evaluation while training: x and every parameter -> log_likelihood [batch].
+ * @param groups those that training holds as one array, as they are held (`groupsOf`)
+ */
+export function evaluationGraph(flow: Flow, groups: readonly Group[] = []): Graph {
+  const held = new Set(groups.flatMap(({ members }) => members.map(({ name }) => name)))
+  const others = flow.parameters.filter(({ name }) => !held.has(name))
+  const weightsOf = (g: Builder): Weights => {
+    const rest = inputs(g, others)
+    const values = groups.map(({ name, dims }) => g.input(name, 'float32', dims))
+    const members = membersOf(g, groups, values)
+    return (name) => members.get(name) ?? rest(name)
+  }
+  return scoring('evaluation', flow, weightsOf, false)
 }
 
 /** Decoding while training: z and every parameter -> x [batch, dim]. */

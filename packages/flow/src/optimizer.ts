@@ -1,6 +1,17 @@
 import type { Builder, Value } from '@niceflow/graph'
 
-/** An optimizer as graph operators: how a parameter and the arrays kept beside it move, given its gradient. */
+/** How an update treats a parameter. */
+export type Treatment = {
+  /** Its learning rate, relative to the others'. */
+  readonly rate: number
+  /** Whether it shrinks by weight decay. */
+  readonly decays: boolean
+}
+
+/**
+ * An optimizer as graph operators: how a parameter and the arrays kept beside it move, given its gradient; element by element, so that
+ * parameters that it treats alike may be updated as one array.
+ */
 export type Optimizer = {
   /** The arrays kept for each parameter, of its shape, zero at first. */
   readonly slots: readonly string[]
@@ -13,11 +24,12 @@ export type Optimizer = {
   readonly scalarsAt: (step: number, learningRate: number) => readonly number[]
   /** What happens to the gradients of all parameters before any is used. */
   readonly prepare?: (g: Builder, gradients: readonly Value[]) => readonly Value[]
+  readonly treatment: (parameter: { readonly name: string; readonly dims: readonly number[] }) => Treatment
   /** The slot whose arrays are to be used in place of the parameters, where there is one. */
   readonly average?: string
   readonly update: (
     g: Builder,
-    name: string,
+    treatment: Treatment,
     parameter: Value,
     gradient: Value,
     slots: readonly Value[],
@@ -53,12 +65,11 @@ export function adam({ beta1, beta2, epsilon, weightDecay, rates = {} }: AdamCon
       const numbers = [(learningRate * correction2) / correction1, epsilon * correction2]
       return weightDecay > 0 ? [...numbers, 1 - learningRate * weightDecay] : numbers
     },
-    update: (g, name, parameter, gradient, [first, second], [stepSize, offset, shrink]) => {
+    treatment: ({ name, dims }) => ({ rate: rates[name] ?? 1, decays: weightDecay > 0 && dims.length > 1 }),
+    update: (g, { rate, decays }, parameter, gradient, [first, second], [stepSize, offset, shrink]) => {
       const m = g.Add(g.Mul(first!, beta1), gradient)
       const v = g.Add(g.Mul(second!, beta2), g.Mul(gradient, gradient))
-      const rate = rates[name] ?? 1
       const move = g.Mul(g.Div(m, g.Add(g.Sqrt(v), offset!)), rate === 1 ? stepSize! : g.Mul(stepSize!, rate))
-      const decays = weightDecay > 0 && parameter.dims.length > 1
       return { parameter: g.Sub(decays ? g.Mul(parameter, shrink!) : parameter, move), slots: [m, v] }
     },
   }
@@ -95,8 +106,8 @@ export function averaged(optimizer: Optimizer, decay: number): Optimizer {
     slots: [...optimizer.slots, 'average'],
     scalars: [...optimizer.scalars, 'average_rate'],
     scalarsAt: (step, learningRate) => [...optimizer.scalarsAt(step, learningRate), Math.max(1 - decay, 1 / step)],
-    update: (g, name, parameter, gradient, slots, scalars) => {
-      const next = optimizer.update(g, name, parameter, gradient, slots.slice(0, base.slots), scalars.slice(0, base.scalars))
+    update: (g, treatment, parameter, gradient, slots, scalars) => {
+      const next = optimizer.update(g, treatment, parameter, gradient, slots.slice(0, base.slots), scalars.slice(0, base.scalars))
       const average = slots[base.slots]!
       return { ...next, slots: [...next.slots, g.Add(average, g.Mul(g.Sub(next.parameter, average), scalars[base.scalars]!))] }
     },

@@ -2,12 +2,13 @@ import { rows, streamKey, tensor, uniform } from '@niceflow/core'
 import { buildGraph, evaluate } from '@niceflow/graph'
 import { expect, it } from 'vitest'
 import { dropoutDraws } from './dropout.ts'
+import { groupsOf, heldArrays, joinArrays, slotName, splitArrays, stateArrays } from './groups.ts'
 import { drawnParameters, float64Flow, small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
 import { type AdamConfig, adam, averaged, clipped, type Optimizer } from './optimizer.ts'
 import type { ParameterValues } from './parameters.ts'
 import { logScale } from './scaling.ts'
-import { nextName, parametersOf, slotName, stateArrays, type TrainingGraphOptions, trainingGraph } from './training.ts'
+import { nextName, parametersOf, type TrainingGraphOptions, trainingGraph } from './training.ts'
 
 const config = small({ dim: 3, hiddenLayers: 1, hiddenDim: 4, law: 'affine', activation: 'leaky-relu' })
 const adamConfig: AdamConfig = { beta1: 0.9, beta2: 0.99, epsilon: 1e-2, weightDecay: 0.3 }
@@ -78,7 +79,8 @@ function interpretSteps(
 ): ReturnType<typeof evaluate> {
   const flow = nice(config)
   const scalars = learningRates.slice(0, count).map((rate, k) => optimizer.scalarsAt(k + 1, rate))
-  const state = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, start[name] ?? tensor('float32', dims)]))
+  const held = heldArrays(groupsOf(flow, optimizer, options.joined), optimizer)
+  const state = Object.fromEntries(held.map(({ name, dims }) => [name, start[name] ?? tensor('float32', dims)]))
   const columns = optimizer.scalars.map(
     (name, i) =>
       [
@@ -123,6 +125,24 @@ it.each([2, 4])('takes the same steps unrolled by %i, however many are left over
   }
 })
 
+it('takes the same steps where what is treated alike is one array', () => {
+  const flow = nice(config)
+  const start = drawnParameters(config, 4)
+  for (const optimizer of [adam(adamConfig), averaged(clipped(adam({ ...adamConfig, rates: { [logScale]: 10 } }), 0.1), 0.9)]) {
+    const groups = groupsOf(flow, optimizer, true)
+    expect(groups.length).toBeLessThan(flow.parameters.length)
+    const state = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, start[name] ?? tensor('float32', dims)]))
+    const plain = interpretSteps(state, optimizer)
+    const outputs = interpretSteps(joinArrays(groups, optimizer, state), optimizer, { joined: true })
+    expect(outputs.log_likelihood).toEqual(plain.log_likelihood)
+    const next = Object.fromEntries(heldArrays(groups, optimizer).map(({ name }) => [name, outputs[nextName(name)] as never]))
+    for (const [name, { dims, data }] of Object.entries(splitArrays(groups, optimizer, next))) {
+      expect(dims, name).toEqual(plain[nextName(name)]!.dims)
+      expect(data, name).toEqual(plain[nextName(name)]!.data)
+    }
+  }
+})
+
 it('moves a parameter by its own rate', () => {
   const start = drawnParameters(config, 4)
   const rates = { [logScale]: 10 }
@@ -139,6 +159,7 @@ it('moves a parameter by its own rate', () => {
 const descent: Optimizer = {
   slots: [],
   scalars: ['step_size'],
+  treatment: () => ({ rate: 1, decays: false }),
   scalarsAt: (_, learningRate) => [learningRate],
   update: (g, _, parameter, gradient, __, [stepSize]) => ({ parameter: g.Sub(parameter, g.Mul(gradient, stepSize!)), slots: [] }),
 }

@@ -1,20 +1,9 @@
 import { type Builder, buildGraph, differentiate, type Graph, type Value } from '@niceflow/graph'
 import { dropout, dropoutPorts } from './dropout.ts'
 import { ports } from './graphs.ts'
+import { type Group, groupsOf, heldArrays, isTrainable, joined, membersOf, slotName } from './groups.ts'
 import type { Flow } from './nice.ts'
 import type { Optimizer } from './optimizer.ts'
-import type { Parameter } from './parameters.ts'
-
-/** One array that training changes: a trainable parameter, or what the optimizer keeps beside it. */
-export type StateArray = { readonly name: string; readonly dims: readonly number[] }
-
-/** The arrays of a training state, in the order of the training graph's ports: the trainable parameters, then each slot of each. */
-export function stateArrays(flow: Flow, optimizer: Optimizer): readonly StateArray[] {
-  const trainable = flow.parameters.filter(isTrainable)
-  return [...trainable, ...optimizer.slots.flatMap((slot) => trainable.map(({ name, dims }) => ({ name: slotName(slot, name), dims })))]
-}
-
-export const slotName = (slot: string, parameter: string): string => `${slot}/${parameter}`
 
 /** The name under which the training graph returns an array of its state. */
 export const nextName = (name: string): string => `next/${name}`
@@ -30,8 +19,6 @@ export function parametersOf<T>(
   return Object.fromEntries(flow.parameters.map(({ name, trainable }) => [name, (trainable ? arrays[held(name)] : constants[name])!]))
 }
 
-const isTrainable = ({ trainable }: Parameter): boolean => trainable
-
 export type TrainingGraphOptions = {
   /** Probability with which a hidden unit is dropped; the graph then takes `dropoutDraws` too. @default 0 */
   readonly dropout?: number
@@ -40,6 +27,8 @@ export type TrainingGraphOptions = {
    * traffic. @default 1
    */
   readonly unrolled?: number
+  /** Holds parameters that are treated alike as one array (`groupsOf`). @default false */
+  readonly joined?: boolean
 }
 
 /**
@@ -52,10 +41,12 @@ export type TrainingGraphOptions = {
  * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once. Where they are unrolled, a second Loop
  * takes those that are left over; the numbers are the same.
  */
-export function trainingGraph(flow: Flow, optimizer: Optimizer, { dropout: rate = 0, unrolled = 1 }: TrainingGraphOptions = {}): Graph {
+export function trainingGraph(flow: Flow, optimizer: Optimizer, options: TrainingGraphOptions = {}): Graph {
+  const { dropout: rate = 0, unrolled = 1 } = options
   const g = buildGraph('training')
   const given = stepInputs(g, flow, optimizer, rate, ['steps'])
-  const arrays = stateArrays(flow, optimizer)
+  const groups = groupsOf(flow, optimizer, options.joined)
+  const arrays = heldArrays(groups, optimizer)
   // No arithmetic of integers where one step is a turn: beside CUDA, ONNX Runtime would do it on the CPU.
   const steps = g.Size(given.scalars[0]!)
   const turns = unrolled === 1 ? steps : g.Div(steps, unrolled)
@@ -74,7 +65,7 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer, { dropout: rate 
           const number = first ? body.Add(first, own) : own
           const at = (rows: Value): Value => body.Gather(rows, number)
           const step = { ...given, x: at(given.x), scalars: given.scalars.map(at), draws: given.draws.map(at), state }
-          const { next, logLikelihood } = trainingStep(body, flow, optimizer, rate, step)
+          const { next, logLikelihood } = trainingStep(body, flow, optimizer, groups, rate, step)
           state = next
           logLikelihoods.push(body.Unsqueeze(logLikelihood, [0]))
         }
@@ -96,12 +87,14 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer, { dropout: rate 
  * One step of the training graph by itself: the same inputs without the axis of steps; `log_likelihood` is [].
  * For devices without a Loop, which keep the state in their memory from run to run.
  */
-export function trainingStepGraph(flow: Flow, optimizer: Optimizer, { dropout: rate = 0 }: TrainingGraphOptions = {}): Graph {
+export function trainingStepGraph(flow: Flow, optimizer: Optimizer, options: Omit<TrainingGraphOptions, 'unrolled'> = {}): Graph {
+  const { dropout: rate = 0 } = options
   const g = buildGraph('training_step')
   const given = stepInputs(g, flow, optimizer, rate, [])
-  const arrays = stateArrays(flow, optimizer)
+  const groups = groupsOf(flow, optimizer, options.joined)
+  const arrays = heldArrays(groups, optimizer)
   const state = arrays.map(({ name, dims }) => g.input(name, 'float32', dims))
-  const { next, logLikelihood } = trainingStep(g, flow, optimizer, rate, { ...given, state })
+  const { next, logLikelihood } = trainingStep(g, flow, optimizer, groups, rate, { ...given, state })
   next.forEach((value, i) => {
     g.output(nextName(arrays[i]!.name), value)
   })
@@ -141,19 +134,25 @@ function trainingStep(
   g: Builder,
   flow: Flow,
   optimizer: Optimizer,
+  groups: readonly Group[],
   rate: number,
   { x, scalars, draws: [examples, units], constants, state }: Step,
 ): Steps {
   const onHidden = examples && units && dropout(rate, examples, units)
-  const trainable = flow.parameters.filter(isTrainable)
-  const parameters = state.slice(0, trainable.length)
-  const values = new Map([...constants, ...trainable.map(({ name }, i) => [name, parameters[i]!] as const)])
+  const parameters = membersOf(g, groups, state)
+  const values = new Map([...constants, ...parameters])
   const logLikelihood = g.ReduceMean(flow.logLikelihood(g, x, (name) => values.get(name)!, onHidden).logLikelihood, { keepdims: 0 })
-  const raw = differentiate(g, g.Neg(logLikelihood), parameters)
-  const gradients = optimizer.prepare?.(g, raw) ?? raw
-  const updates = trainable.map(({ name }, i) => {
-    const slots = optimizer.slots.map((_, slot) => state[(slot + 1) * trainable.length + i]!)
-    return g.scope(`${name}/update`, () => optimizer.update(g, name, parameters[i]!, gradients[i]!, slots, scalars))
+  const names = flow.parameters.filter(isTrainable).map(({ name }) => name)
+  const raw = differentiate(
+    g,
+    g.Neg(logLikelihood),
+    names.map((name) => parameters.get(name)!),
+  )
+  const prepared = optimizer.prepare?.(g, raw) ?? raw
+  const gradients = joined(g, groups, new Map(names.map((name, i) => [name, prepared[i]!])))
+  const updates = groups.map(({ name, treatment }, i) => {
+    const slots = optimizer.slots.map((_, slot) => state[(slot + 1) * groups.length + i]!)
+    return g.scope(`${name}/update`, () => optimizer.update(g, treatment, state[i]!, gradients[i]!, slots, scalars))
   })
   return {
     next: [...updates.map(({ parameter }) => parameter), ...optimizer.slots.flatMap((_, slot) => updates.map(({ slots }) => slots[slot]!))],

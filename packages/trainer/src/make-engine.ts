@@ -17,7 +17,7 @@ export function trainingSessions({ profile, ...options }: EngineOptions & Pick<E
 
 /** The engine of a stock ONNX Runtime that has a Loop: on the CPU or CUDA. */
 export function loopEngine(model: EngineModel, options: EngineOptions & Pick<EngineSpec, 'profile'>): Promise<Engine> {
-  return onnxRuntimeEngine(model, trainingSessions(options), options.device === 'cuda' ? 1 : undefined)
+  return onnxRuntimeEngine(model, trainingSessions(options), { gpu: options.device === 'cuda' })
 }
 
 const makers: { readonly [Name in EngineName]: (spec: EngineSpec) => Promise<Engine> } = {

@@ -25,8 +25,8 @@ const candidates: { readonly [E in EngineName | 'auto']: { readonly [D in Device
     cpu: [on('tfjs', 'cpu')],
   },
   auto: {
-    auto: [on('tfjs', 'cuda'), on('onnxruntime', 'cuda'), on('onnxruntime', 'cpu')],
-    cuda: [on('tfjs', 'cuda'), on('onnxruntime', 'cuda')],
+    auto: [on('onnxruntime', 'cuda'), on('tfjs', 'cuda'), on('onnxruntime', 'cpu')],
+    cuda: [on('onnxruntime', 'cuda'), on('tfjs', 'cuda')],
     webgpu: [on('onnxruntime', 'webgpu')],
     cpu: [on('onnxruntime', 'cpu')],
   },
@@ -44,8 +44,8 @@ export type OpenedEngine = {
 }
 
 /**
- * Makes the engine that is asked for, or the first of those that `auto` stands for which can be used here: on a CUDA GPU tfjs, else
- * onnxruntime; without one onnxruntime on the CPU.
+ * Makes the engine that is asked for, or the first of those that `auto` stands for which can be used here: onnxruntime on
+ * CUDA, else tfjs there, else onnxruntime on the CPU.
  * @throws DeviceUnavailableError where none can be used: that of the last one tried
  */
 export async function openEngine(wanted: Wanted): Promise<OpenedEngine> {

@@ -71,7 +71,7 @@ export const trainCommand: Command = command(
       .option('engine', {
         choices: ['auto', ...engineNames] as const,
         default: 'auto' as const,
-        describe: 'What trains; auto is tfjs where it runs on a CUDA GPU, else onnxruntime',
+        describe: 'What trains; auto is onnxruntime, or tfjs where that alone runs on a CUDA GPU',
       })
       .option('resume', { type: 'boolean', describe: 'Go on from the last checkpoint of --out, if there is one' })
       .option('overwrite', { type: 'boolean', describe: 'Begin again where --out holds a run already' })
