@@ -48,8 +48,8 @@ const even: Readonly<Record<string, string>> = {
   NPROC: flags.threads,
   XLA_FLAGS: `--xla_cpu_multi_thread_eigen=${flags.threads !== '1'} intra_op_parallelism_threads=${flags.threads}`,
   JAX_PLATFORMS: device,
-  JAX_DEFAULT_MATMUL_PRECISION: 'highest',
-  ...(device === 'cuda' ? { NVIDIA_TF32_OVERRIDE: '0' } : { CUDA_VISIBLE_DEVICES: '-1' }),
+  // On GPUs JAX rounds factors to TF32 unless it is told otherwise.
+  ...(device === 'cuda' ? { NVIDIA_TF32_OVERRIDE: '0', JAX_DEFAULT_MATMUL_PRECISION: 'highest' } : {}),
 }
 
 function libraries(engine: NativeEngine): Readonly<Record<string, string>> {
