@@ -113,7 +113,7 @@ export function membersOf(g: Builder, groups: readonly Group[], values: readonly
 }
 
 /** One value for each group, of one for each parameter. */
-export function joined(g: Builder, groups: readonly Group[], values: ReadonlyMap<string, Value>): readonly Value[] {
+export function joinMembers(g: Builder, groups: readonly Group[], values: ReadonlyMap<string, Value>): readonly Value[] {
   return groups.map(({ members }) => {
     const parts = members.map(({ name, dims }) => ({ dims, value: values.get(name)! }))
     if (parts.length === 1) return parts[0]!.value

@@ -24,6 +24,7 @@ export type Optimizer = {
   readonly scalarsAt: (step: number, learningRate: number) => readonly number[]
   /** What happens to the gradients of all parameters before any is used. */
   readonly prepare?: (g: Builder, gradients: readonly Value[]) => readonly Value[]
+  /** How it treats a parameter: what it treats alike may be updated as one array. */
   readonly treatment: (parameter: { readonly name: string; readonly dims: readonly number[] }) => Treatment
   /** The slot whose arrays are to be used in place of the parameters, where there is one. */
   readonly average?: string

@@ -1,7 +1,7 @@
 import { type Builder, buildGraph, differentiate, type Graph, type Value } from '@niceflow/graph'
 import { dropout, dropoutPorts } from './dropout.ts'
 import { ports } from './graphs.ts'
-import { type Group, groupsOf, heldArrays, isTrainable, joined, membersOf, slotName } from './groups.ts'
+import { type Group, groupsOf, heldArrays, isTrainable, joinMembers, membersOf, slotName } from './groups.ts'
 import type { Flow } from './nice.ts'
 import type { Optimizer } from './optimizer.ts'
 
@@ -39,7 +39,7 @@ export type TrainingGraphOptions = {
  * arrays as `next/<name>`, and `log_likelihood` [steps], the mean over each step's batch before its update, with units dropped, in nats.
  *
  * The steps are the body of a Loop: the state stays where the device has it, and moves in and out once. Where they are unrolled, a second Loop
- * takes those that are left over; the numbers are the same.
+ * takes those that are left over; the numbers are the same. Joined, the state is that of `groupsOf`, and the numbers are the same, too.
  */
 export function trainingGraph(flow: Flow, optimizer: Optimizer, options: TrainingGraphOptions = {}): Graph {
   const { dropout: rate = 0, unrolled = 1 } = options
@@ -149,7 +149,7 @@ function trainingStep(
     names.map((name) => parameters.get(name)!),
   )
   const prepared = optimizer.prepare?.(g, raw) ?? raw
-  const gradients = joined(g, groups, new Map(names.map((name, i) => [name, prepared[i]!])))
+  const gradients = joinMembers(g, groups, new Map(names.map((name, i) => [name, prepared[i]!])))
   const updates = groups.map(({ name, treatment }, i) => {
     const slots = optimizer.slots.map((_, slot) => state[(slot + 1) * groups.length + i]!)
     return g.scope(`${name}/update`, () => optimizer.update(g, treatment, state[i]!, gradients[i]!, slots, scalars))

@@ -46,7 +46,7 @@ export type OpenedEngine = {
 /**
  * Makes the engine that is asked for, or the first of those that `auto` stands for which can be used here: onnxruntime on
  * CUDA, else tfjs there, else onnxruntime on the CPU.
- * @throws DeviceUnavailableError where none can be used: that of the last one tried
+ * @throws DeviceUnavailableError where none can be used: that of the best engine for a device asked for by name, else of the last one tried
  */
 export async function openEngine(wanted: Wanted): Promise<OpenedEngine> {
   assertKnown('--engine', ['auto', ...engineNames], wanted.engine)
@@ -63,7 +63,7 @@ export async function openEngine(wanted: Wanted): Promise<OpenedEngine> {
       faults.push({ tried: `${candidate.engine} on ${candidate.device}`, error })
     }
   }
-  throw faults.at(-1)!.error
+  throw (wanted.device === 'auto' ? faults.at(-1)! : faults[0]!).error
 }
 
 /** Makes an engine: in this process where its libraries find all they need here, else in one of its own. */
