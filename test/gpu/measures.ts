@@ -77,9 +77,10 @@ const countedRuns = 3
 /** A step at a batch size: the fastest of some runs, after one that shows what memory it takes. */
 export async function speed(target: Target, recipe: Recipe, data: TrainingData, batch: number): Promise<Speed> {
   const { arrays, constants } = await startRun(data, recipe)
+  const batched = { ...recipe, training: { ...recipe.training, batchSize: batch } }
   // As many steps a run as training takes, which ends one with each epoch: ONNX Runtime's CPU and CUDA move the state in and out once a run.
-  const stepsPerRun = Math.min(stepsOfRun(recipe, target.device), Math.floor(data.examples.dims[0]! / batch))
-  const x = firstRun(data, { ...recipe, training: { ...recipe.training, batchSize: batch } }, stepsPerRun)
+  const stepsPerRun = Math.min(stepsOfRun(batched, target.device), Math.floor(data.examples.dims[0]! / batch))
+  const x = firstRun(data, batched, stepsPerRun)
   const run = { x, learningRates: new Float64Array(stepsPerRun).fill(recipe.training.learningRate) }
   const memory = await watchDeviceMemory()
   try {

@@ -79,8 +79,8 @@ const competitors: Readonly<Record<string, () => Peer>> = {
   'plain tfjs': () =>
     startPeer('plain tfjs', { command: [...node, here('plain-tfjs.ts'), device, folder], env: { ...even, ...libraries('tfjs') } }),
   jax: () => python('jax', 'jax', folder),
-  'torch, half width': () => python('torch, half width', 'torch', 'half', device, folder),
-  'torch, masked': () => python('torch, masked', 'torch', 'masked', device, folder),
+  'torch half width': () => python('torch half width', 'torch', 'half', device, folder),
+  'torch masked': () => python('torch masked', 'torch', 'masked', device, folder),
 }
 
 const wanted = flags.only?.split(',') ?? Object.keys(competitors)

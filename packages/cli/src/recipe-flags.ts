@@ -138,7 +138,7 @@ export const recipeFlags: readonly RecipeFlag[] = [
     part: 'training',
     field: 'stepsPerRun',
     ...number,
-    about: 'Steps in one run of the graph (five times as many on cuda), after which progress is shown and signals are heard',
+    about: 'Steps in one run of the graph (up to five times as many on cuda), after which progress is shown and signals are heard',
   },
   { flag: 'coupling', part: 'flow', field: 'couplings', ...number, about: 'Coupling layers' },
   {

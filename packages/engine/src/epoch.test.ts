@@ -2,7 +2,7 @@ import { streamKey, type Tensor, tensor, uniform } from '@niceflow/core'
 import type { Device } from '@niceflow/runtime'
 import { expect, it } from 'vitest'
 import type { Engine } from './engine.ts'
-import { type EpochProgress, trainEpoch } from './epoch.ts'
+import { type EpochProgress, stepsOfRun, trainEpoch } from './epoch.ts'
 import { presets } from './presets.ts'
 import { resolveRecipe } from './recipe.ts'
 
@@ -39,4 +39,13 @@ it('an engine on CUDA gets the same batches in longer runs, made while it comput
   ])
   const numbers = ({ given }: typeof cpu): number[] => given.flatMap(({ data }) => [...data])
   expect(numbers(gpu)).toEqual(numbers(cpu))
+})
+
+it('runs are longer on CUDA, where their batches take little memory', () => {
+  const steps = (dim: number, batchSize: number, device: Device): number =>
+    stepsOfRun(resolveRecipe(presets.paper, { training: { batchSize } }, dim), device)
+  expect(steps(784, 200, 'cpu')).toBe(50)
+  expect(steps(784, 200, 'cuda')).toBe(250)
+  expect(steps(784, 1000, 'cuda')).toBe(85)
+  expect(steps(784, 8192, 'cuda')).toBe(50)
 })

@@ -31,12 +31,18 @@ export type EpochProgress = {
 
 export const stepsOfEpoch = (examples: number, { training }: Recipe): number => Math.ceil(examples / training.batchSize)
 
+/** Bytes of batches for which a run is made longer than the recipe has it, 256 MiB. */
+const longRun = 2 ** 28
+
 /**
- * Steps in a run of the training graph. On CUDA five times as many: a run moves the state in and out, whatever its steps, and these take a
- * fraction of the CPU's time.
+ * Steps in a run of the training graph. On CUDA up to five times as many as the recipe has, where their batches take little memory: a run moves
+ * the state in and out, whatever its steps, and these take a fraction of the CPU's time.
  */
-export function stepsOfRun({ training }: Recipe, device: Device): number {
-  return training.stepsPerRun * (device === 'cuda' ? 5 : 1)
+export function stepsOfRun({ flow, training }: Recipe, device: Device): number {
+  const { stepsPerRun, batchSize } = training
+  if (device !== 'cuda') return stepsPerRun
+  const fitting = Math.floor(longRun / (4 * batchSize * flow.dim))
+  return Math.max(stepsPerRun, Math.min(5 * stepsPerRun, fitting))
 }
 
 /**
