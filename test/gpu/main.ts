@@ -26,6 +26,13 @@ const { values: flags } = parseArgs({
   },
 })
 
+const say = (line: string): void => void process.stderr.write(`${line}\n`)
+const seconds = Number(flags.seconds)
+if (!(seconds > 0)) {
+  say(`--seconds: expected a positive number, got ${flags.seconds}`)
+  process.exit(2)
+}
+
 type Plan = {
   readonly parity: Readonly<Record<string, Recipe>>
   readonly speed: { readonly recipe: Recipe; readonly batches: readonly number[] }
@@ -41,7 +48,7 @@ const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
   real: {
     parity: { small, full: resolveRecipe(paper, {}, dim) },
     speed: { recipe: resolveRecipe(paper, {}, dim), batches: [200, 1000, 8192] },
-    fit: { recipe: resolveRecipe(presets.quick, {}, dim), seconds: Number(flags.seconds) },
+    fit: { recipe: resolveRecipe(presets.quick, {}, dim), seconds },
     examples: 60_000,
   },
   rehearsal: {
@@ -51,8 +58,6 @@ const plans: Readonly<Record<'real' | 'rehearsal', Plan>> = {
     examples: 300,
   },
 }
-
-const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
 const reports = await probeEngines()
 const found = flags.gpus?.split(',').filter(Boolean) ?? (await gpus()).map(({ model }) => model)
