@@ -25,6 +25,13 @@ describe('native messages are read as what is missing', () => {
     expect(error?.remedy).toBeTruthy()
   })
 
+  test('a bundle that an earlier version wrote is to be written anew for CUDA', () => {
+    const native =
+      'This session contains graph nodes that are assigned to the default CPU EP, but fallback to CPU EP has been explicitly disabled'
+    expect(deviceError('cuda', 'inpainter.onnx', new Error(native))?.remedy).toContain('niceflow export BUNDLE --out NEW')
+    expect(deviceError('webgpu', 'inpainter.onnx', new Error(native))?.remedy).toBe('use device cpu')
+  })
+
   test('a fault of the model is no fault of the device', () => {
     expect(deviceError('cuda', 'encoder.onnx', new Error('Failed to load model because protobuf parsing failed.'))).toBeUndefined()
   })

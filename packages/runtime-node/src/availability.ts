@@ -42,14 +42,19 @@ export async function assertInstalled(device: Device): Promise<void> {
   }
 }
 
-/** What gets Vulkan for the GPUs of AMD and Intel, and in software; NVIDIA's driver has its own, and needs the loader. */
-const vulkan = 'apt install libvulkan1 mesa-vulkan-drivers (or dnf install vulkan-loader mesa-vulkan-drivers)'
+/** What gets Vulkan for the GPUs of AMD and Intel, and in software; NVIDIA's driver has its own, which needs the loader and GLVND's libraries. */
+const vulkan =
+  'apt install libvulkan1 mesa-vulkan-drivers (NVIDIA: libvulkan1 libgl1 libegl1), or dnf install vulkan-loader mesa-vulkan-drivers (NVIDIA: vulkan-loader libglvnd-glx libglvnd-egl)'
 
 /** What ONNX Runtime says when a session cannot be had on a device, and what it means. Anything else is the model's fault. */
-const meanings: readonly { readonly pattern: RegExp; readonly explain: (message: string, model: string) => Obstacle }[] = [
+const meanings: readonly { readonly pattern: RegExp; readonly explain: (message: string, model: string, device: Device) => Obstacle }[] = [
   {
     pattern: /fallback to CPU EP has been explicitly disabled/,
-    explain: (_, model) => ({ reason: `${model} has nodes without a kernel there`, remedy: 'use device cpu' }),
+    explain: (_, model, device) => ({
+      reason: `${model} has nodes without a kernel there`,
+      // Early inpainters count their steps in a way that CUDA leaves to the CPU.
+      remedy: device === 'cuda' ? 'write the bundle anew (niceflow export BUNDLE --out NEW), or use device cpu' : 'use device cpu',
+    }),
   },
   {
     pattern: /Failed to get a WebGPU adapter/,
@@ -69,7 +74,7 @@ const meanings: readonly { readonly pattern: RegExp; readonly explain: (message:
 export function deviceError(device: Device, model: string, cause: unknown): DeviceUnavailableError | undefined {
   const message = oneLine(cause)
   const meaning = meanings.find(({ pattern }) => pattern.test(message))
-  return meaning && new DeviceUnavailableError({ device, cause, ...meaning.explain(message, model) })
+  return meaning && new DeviceUnavailableError({ device, cause, ...meaning.explain(message, model, device) })
 }
 
 /** ONNX Runtime only logs which library is missing; the loader tells it to whoever asks. */
