@@ -1,16 +1,5 @@
 import { sizeOf, type Tensor } from '@niceflow/core'
-import {
-  evaluationGraph,
-  groupsOf,
-  heldArrays,
-  heldParameters,
-  joinArrays,
-  nextName,
-  ports,
-  type StateArray,
-  splitArrays,
-  trainingGraph,
-} from '@niceflow/flow'
+import { evaluationGraph, layoutOf, nextName, ports, type StateArray, trainingGraph } from '@niceflow/flow'
 import { encodeModel, type Graph } from '@niceflow/graph'
 import type { Session } from '@niceflow/runtime'
 import type { Engine, EngineModel, TrainingState } from './engine.ts'
@@ -37,8 +26,8 @@ export type LoopOptions = {
 export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSession, { gpu = false }: LoopOptions = {}): Promise<Engine> {
   const { flow, optimizer, constants, dropout = 0 } = model
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
-  const groups = groupsOf(flow, optimizer, gpu)
-  const arrays = heldArrays(groups, optimizer)
+  const layout = layoutOf(flow, optimizer, gpu)
+  const { groups, arrays } = layout
   const unrolled = gpu ? 1 : unrolledFor(arrays)
   const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled, joined: gpu }), 'training')
   const evaluation = await open(evaluationGraph(flow, groups), 'evaluation').catch(async (error: unknown) => {
@@ -51,7 +40,7 @@ export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSes
     name: 'onnxruntime',
     device: training.device,
     load: async ({ step, arrays }) => {
-      held = { step, arrays: joinArrays(groups, optimizer, arrays) }
+      held = { step, arrays: layout.join(arrays) }
     },
     train: async (run) => {
       const { step, arrays: before } = loaded(held)
@@ -65,10 +54,10 @@ export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSes
     },
     state: async () => {
       const { step, arrays } = loaded(held)
-      return { step, arrays: splitArrays(groups, optimizer, arrays) }
+      return { step, arrays: layout.split(arrays) }
     },
     logLikelihood: async (x) => {
-      const parameters = heldParameters(groups, optimizer, loaded(held).arrays, constants)
+      const parameters = layout.parameters(loaded(held).arrays, constants)
       const outputs = await evaluation.run(usedBy(evaluation, { [ports.data]: x, ...parameters }))
       return outputs[ports.logLikelihood]!.data as Float32Array
     },

@@ -1,16 +1,5 @@
 import { rows, type Tensor } from '@niceflow/core'
-import {
-  evaluationGraph,
-  groupsOf,
-  heldArrays,
-  heldParameters,
-  joinArrays,
-  nextName,
-  ports,
-  type StateArray,
-  splitArrays,
-  trainingStepGraph,
-} from '@niceflow/flow'
+import { evaluationGraph, layoutOf, nextName, ports, type StateArray, trainingStepGraph } from '@niceflow/flow'
 import { buildGraph, encodeModel, type Graph } from '@niceflow/graph'
 import type { DeviceTensor, ResidentSession } from '@niceflow/runtime'
 import type { Engine, EngineModel } from './engine.ts'
@@ -29,8 +18,8 @@ export async function residentEngine(
   { flow, optimizer, constants, dropout = 0 }: EngineModel,
   openSession: OpenResidentSession,
 ): Promise<Engine> {
-  const groups = groupsOf(flow, optimizer, true)
-  const arrays = heldArrays(groups, optimizer)
+  const layout = layoutOf(flow, optimizer, true)
+  const { groups, arrays } = layout
   const opened: ResidentSession[] = []
   const open = async (graph: Graph, resident: readonly string[] = []): Promise<ResidentSession> => {
     const session = await openSession(encodeModel({ graph, metadata: {} }), resident)
@@ -58,7 +47,7 @@ export async function residentEngine(
     device: step.device,
     load: async ({ step, arrays }) => {
       free(held?.values ?? {})
-      held = { step, values: joinArrays(groups, optimizer, arrays) }
+      held = { step, values: layout.join(arrays) }
     },
     train: async (run) => {
       const { step: done } = loaded(held)
@@ -84,10 +73,10 @@ export async function residentEngine(
       const { step, values } = loaded(held)
       const copied = (await states.runResident(usedBy(states, values))).values
       const next = arrays.map(({ name }) => [name, copied[copyName(name)] as Tensor<'float32'>] as const)
-      return { step, arrays: splitArrays(groups, optimizer, Object.fromEntries(next)) }
+      return { step, arrays: layout.split(Object.fromEntries(next)) }
     },
     logLikelihood: async (x) => {
-      const parameters: Values = heldParameters<Tensor | DeviceTensor>(groups, optimizer, loaded(held).values, constants)
+      const parameters: Values = layout.parameters<Tensor | DeviceTensor>(loaded(held).values, constants)
       const { values } = await evaluation.runResident(usedBy(evaluation, { [ports.data]: x, ...parameters }))
       return values[ports.logLikelihood]!.data as Float32Array
     },

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { rows, type Tensor } from '@niceflow/core'
-import { groupsOf, heldArrays, paperMnist } from '@niceflow/flow'
+import { layoutOf, paperMnist } from '@niceflow/flow'
 import type { DeviceTensor, ResidentSession } from '@niceflow/runtime'
 import { openResidentSession, openSession } from '@niceflow/runtime-node'
 import { expect, it } from 'vitest'
@@ -72,7 +72,7 @@ it('holds as many tensors of the device, and as much memory, after 2,000 steps a
     collectGarbage()
     resident.push(process.memoryUsage.rss())
   }
-  expect(new Set(counts)).toEqual(new Set([heldArrays(groupsOf(model.flow, model.optimizer, true), model.optimizer).length]))
+  expect(new Set(counts)).toEqual(new Set([layoutOf(model.flow, model.optimizer, true).arrays.length]))
   const half = resident.length / 2
   expect(Math.max(...resident.slice(half)) - Math.max(...resident.slice(0, half))).toBeLessThan(growthTolerance)
   await engine.dispose()

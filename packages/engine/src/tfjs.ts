@@ -1,16 +1,5 @@
 import type { Tensor } from '@niceflow/core'
-import {
-  evaluationGraph,
-  groupsOf,
-  heldArrays,
-  heldParameters,
-  joinArrays,
-  nextName,
-  type ParameterValues,
-  ports,
-  splitArrays,
-  trainingGraph,
-} from '@niceflow/flow'
+import { evaluationGraph, layoutOf, nextName, type ParameterValues, ports, trainingGraph } from '@niceflow/flow'
 import { type Graph, interpret } from '@niceflow/graph'
 import type { Device } from '@niceflow/runtime'
 import type * as tfjs from '@tensorflow/tfjs-core'
@@ -34,10 +23,10 @@ export function tfjsEngine(
   joined: boolean = device === 'cuda',
 ): Engine {
   const table = tfjsKernels(tf)
-  const groups = groupsOf(flow, optimizer, joined)
+  const layout = layoutOf(flow, optimizer, joined)
+  const { groups, arrays } = layout
   const training = trainingGraph(flow, optimizer, { dropout, joined })
   const evaluation = evaluationGraph(flow, groups)
-  const arrays = heldArrays(groups, optimizer)
   const upload = (tensors: Readonly<Record<string, Tensor>>): Values =>
     Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, placed(tf, tensor)]))
   const free = (values: Values): void => Object.values(values).forEach(table.release)
@@ -59,7 +48,7 @@ export function tfjsEngine(
     device,
     load: async ({ step, arrays }) => {
       free(held?.values ?? {})
-      held = { step, values: upload(joinArrays(groups, optimizer, arrays)) }
+      held = { step, values: upload(layout.join(arrays)) }
     },
     train: async (given) => {
       const { step, values } = loaded(held)
@@ -75,11 +64,11 @@ export function tfjsEngine(
       const downloaded = await Promise.all(
         arrays.map(async ({ name, dims }) => [name, { dtype: 'float32', dims, data: await read(values[name]!.tensor!) }] as const),
       )
-      return { step, arrays: splitArrays(groups, optimizer, Object.fromEntries(downloaded) as ParameterValues) }
+      return { step, arrays: layout.split(Object.fromEntries(downloaded) as ParameterValues) }
     },
     logLikelihood: async (x) => {
       const { values } = loaded(held)
-      const parameters = heldParameters(groups, optimizer, values, fixed)
+      const parameters = layout.parameters(values, fixed)
       return take(run(evaluation, parameters, { [ports.data]: x })[ports.logLikelihood]!)
     },
     dispose: async () => {

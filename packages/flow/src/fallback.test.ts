@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { decoderGraph, encoderGraph, evaluationGraph } from './graphs.ts'
 import { groupsOf } from './groups.ts'
 import { inpainterGraph } from './inpainting.ts'
-import { drawnParameters, small } from './laws.test-data.ts'
+import { drawnParameters, histograms, small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
 import { adam } from './optimizer.ts'
 import { trainingGraph, trainingStepGraph } from './training.ts'
@@ -44,15 +44,7 @@ function moved({ nodes, initializers, inputs }: Graph): string[] {
 const flows = {
   additive: small(),
   affine: small({ law: 'affine', preprocessing: [{ kind: 'logit', alpha: 1e-6 }, { kind: 'standardize' }] }),
-  histogram: small({
-    law: 'histogram',
-    bins: 3,
-    partition: 'dyadic',
-    preprocessing: [
-      { kind: 'equalize', bins: 4 },
-      { kind: 'logit', alpha: 1e-6 },
-    ],
-  }),
+  histogram: small(histograms),
   spline: small({ law: 'spline', bins: 3, partition: 'dyadic' }),
 }
 const optimizer = adam({ beta1: 0.9, beta2: 0.99, epsilon: 1e-4, weightDecay: 0.5 })

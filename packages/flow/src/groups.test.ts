@@ -1,7 +1,7 @@
 import { fillUniform, sizeOf, streamKey, tensor } from '@niceflow/core'
 import { expect, it } from 'vitest'
 import { paperMnist } from './config.ts'
-import { groupsOf, heldArrays, joinArrays, splitArrays, stateArrays } from './groups.ts'
+import { groupsOf, layoutOf, stateArrays } from './groups.ts'
 import { small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
 import { adam } from './optimizer.ts'
@@ -36,7 +36,7 @@ it('no group of several is longer than what every WebGPU device binds', () => {
 })
 
 it('a state comes apart as it was put together', () => {
-  const groups = groupsOf(flow, optimizer, true)
+  const layout = layoutOf(flow, optimizer, true)
   const state = Object.fromEntries(
     stateArrays(flow, optimizer).map(({ name, dims }, i) => {
       const values = tensor('float32', dims)
@@ -44,7 +44,7 @@ it('a state comes apart as it was put together', () => {
       return [name, values]
     }),
   )
-  const held = joinArrays(groups, optimizer, state)
-  expect(Object.entries(held).map(([name, { dims }]) => ({ name, dims }))).toEqual(heldArrays(groups, optimizer))
-  expect(splitArrays(groups, optimizer, held)).toEqual(state)
+  const held = layout.join(state)
+  expect(Object.entries(held).map(([name, { dims }]) => ({ name, dims }))).toEqual(layout.arrays)
+  expect(layout.split(held)).toEqual(state)
 })

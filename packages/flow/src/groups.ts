@@ -38,63 +38,64 @@ export function groupsOf(flow: Flow, optimizer: Optimizer, joined = false): read
 
 const length = (arrays: readonly StateArray[]): number => arrays.reduce((sum, { dims }) => sum + sizeOf(dims), 0)
 
-/** The arrays of a training state as a graph holds them, in the order of its ports: the groups, then each slot of each. */
-export function heldArrays(groups: readonly Group[], { slots }: Optimizer): readonly StateArray[] {
-  return ['', ...slots].flatMap((slot) => groups.map(({ name, dims }) => ({ name: slot === '' ? name : slotName(slot, name), dims })))
-}
-
 /** The arrays of a training state, each by itself: the trainable parameters, then each slot of each. */
 export function stateArrays(flow: Flow, optimizer: Optimizer): readonly StateArray[] {
-  return heldArrays(groupsOf(flow, optimizer), optimizer)
+  return layoutOf(flow, optimizer).arrays
 }
 
-/** A state as a graph holds it, of its arrays each by itself; a group of one is the array that was given. */
-export function joinArrays(groups: readonly Group[], { slots }: Optimizer, arrays: ParameterValues): ParameterValues {
-  const join = ({ dims, members }: Group, named: (name: string) => string): Tensor<'float32'> => {
-    const parts = members.map(({ name }) => arrays[named(name)]!)
-    if (parts.length === 1) return parts[0]!
-    const whole = tensor('float32', dims)
-    let at = 0
-    for (const { data } of parts) {
-      whole.data.set(data, at)
-      at += data.length
-    }
-    return whole
+/** How a training graph holds a state; where nothing is joined, as it is. */
+export type Layout = {
+  readonly groups: readonly Group[]
+  /** The groups, then each slot of each: the order of the graph's ports. */
+  readonly arrays: readonly StateArray[]
+  /** Of a state's arrays each by itself; a group of one is the array that is given. */
+  readonly join: (arrays: ParameterValues) => ParameterValues
+  /** A state's arrays each by itself; those of a group share its memory. */
+  readonly split: (held: ParameterValues) => ParameterValues
+  /** What an evaluation takes: the groups' parameters, or their moving average where one is kept; and the constants. */
+  readonly parameters: <T>(held: Readonly<Record<string, T>>, constants: Readonly<Record<string, T>>) => Readonly<Record<string, T>>
+}
+
+export function layoutOf(flow: Flow, optimizer: Optimizer, joined = false): Layout {
+  const groups = groupsOf(flow, optimizer, joined)
+  const namings = [(name: string) => name, ...optimizer.slots.map((slot) => (name: string) => slotName(slot, name))]
+  const each = <T>(of: (group: Group, named: (name: string) => string) => readonly T[]): T[] =>
+    namings.flatMap((named) => groups.flatMap((group) => of(group, named)))
+  const { average } = optimizer
+  return {
+    groups,
+    arrays: each(({ name, dims }, named) => [{ name: named(name), dims }]),
+    join: (arrays) => Object.fromEntries(each((group, named) => [[named(group.name), whole(group, (name) => arrays[named(name)]!)]])),
+    split: (held) =>
+      Object.fromEntries(
+        each((group, named) => parts(group, held[named(group.name)]!).map(([name, part]) => [named(name), part] as const)),
+      ),
+    parameters: (held, constants) => ({
+      ...constants,
+      ...Object.fromEntries(groups.map(({ name }) => [name, held[average === undefined ? name : slotName(average, name)]!])),
+    }),
   }
-  return each(groups, slots, (group, named) => [[named(group.name), join(group, named)]])
 }
 
-/** The arrays of a state each by itself, of what a graph holds; those of a group share its memory. */
-export function splitArrays(groups: readonly Group[], { slots }: Optimizer, held: ParameterValues): ParameterValues {
-  return each(groups, slots, ({ name, members }, named) => {
-    const { data } = held[named(name)]!
-    let at = 0
-    return members.map(({ name, dims }) => {
-      const part = data.subarray(at, at + sizeOf(dims))
-      at += part.length
-      return [named(name), { dtype: 'float32', dims, data: part }]
-    })
+function whole({ dims, members }: Group, array: (name: string) => Tensor<'float32'>): Tensor<'float32'> {
+  if (members.length === 1) return array(members[0]!.name)
+  const values = tensor('float32', dims)
+  let at = 0
+  for (const { name } of members) {
+    const { data } = array(name)
+    values.data.set(data, at)
+    at += data.length
+  }
+  return values
+}
+
+function parts({ members }: Group, { data }: Tensor<'float32'>): (readonly [string, Tensor<'float32'>])[] {
+  let at = 0
+  return members.map(({ name, dims }) => {
+    const part = data.subarray(at, at + sizeOf(dims))
+    at += part.length
+    return [name, { dtype: 'float32', dims, data: part }]
   })
-}
-
-function each(
-  groups: readonly Group[],
-  slots: readonly string[],
-  entries: (group: Group, named: (name: string) => string) => (readonly [string, Tensor<'float32'>])[],
-): ParameterValues {
-  const namings = [(name: string) => name, ...slots.map((slot) => (name: string) => slotName(slot, name))]
-  return Object.fromEntries(namings.flatMap((named) => groups.flatMap((group) => entries(group, named))))
-}
-
-/** What an evaluation takes of a training state: the groups' parameters, or their moving average where one is kept; and the constants. */
-export function heldParameters<T>(
-  groups: readonly Group[],
-  { average }: Optimizer,
-  held: Readonly<Record<string, T>>,
-  constants: Readonly<Record<string, T>>,
-): Readonly<Record<string, T>> {
-  const parameters = groups.map(({ name }) => [name, held[average === undefined ? name : slotName(average, name)]!] as const)
-  return { ...constants, ...Object.fromEntries(parameters) }
 }
 
 /** The parameters by name, out of the groups' values. */
@@ -115,8 +116,8 @@ export function membersOf(g: Builder, groups: readonly Group[], values: readonly
 /** One value for each group, of one for each parameter. */
 export function joinMembers(g: Builder, groups: readonly Group[], values: ReadonlyMap<string, Value>): readonly Value[] {
   return groups.map(({ members }) => {
-    const parts = members.map(({ name, dims }) => ({ dims, value: values.get(name)! }))
-    if (parts.length === 1) return parts[0]!.value
-    return g.Concat(...parts.map(({ dims, value }) => (dims.length === 1 ? value : g.Reshape(value, [-1]))), { axis: 0 })
+    const gathered = members.map(({ name, dims }) => ({ dims, value: values.get(name)! }))
+    if (gathered.length === 1) return gathered[0]!.value
+    return g.Concat(...gathered.map(({ dims, value }) => (dims.length === 1 ? value : g.Reshape(value, [-1]))), { axis: 0 })
   })
 }

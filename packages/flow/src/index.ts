@@ -1,17 +1,7 @@
 export * from './config.ts'
 export { dropoutDraws } from './dropout.ts'
 export { decoderGraph, decodingGraph, encoderGraph, evaluationGraph, graphMetadata, ports, preprocessingGraph } from './graphs.ts'
-export {
-  type Group,
-  groupsOf,
-  heldArrays,
-  heldParameters,
-  joinArrays,
-  type StateArray,
-  slotName,
-  splitArrays,
-  stateArrays,
-} from './groups.ts'
+export { type Group, groupsOf, type Layout, layoutOf, type StateArray, slotName, stateArrays } from './groups.ts'
 export * from './inpainting.ts'
 export { type CouplingInit, couplingInits, networkStarts } from './mlp.ts'
 export * from './nice.ts'

@@ -4,22 +4,12 @@ import { openSession } from '@niceflow/runtime-node'
 import { expect, it, onTestFinished } from 'vitest'
 import type { FlowConfig } from './config.ts'
 import { inpainterGraph } from './inpainting.ts'
-import { drawnParameters, float64Flow, small } from './laws.test-data.ts'
+import { drawnParameters, float64Flow, histograms, small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
 
 const [steps, batch, dim] = [4, 3, 6]
 const row = batch * dim
 const stepSizes = [0.02, 0.01, 0.01, 0.005]
-const histograms: Partial<FlowConfig> = {
-  law: 'histogram',
-  bins: 3,
-  partition: 'dyadic',
-  preprocessing: [
-    { kind: 'equalize', bins: 4 },
-    { kind: 'logit', alpha: 1e-6 },
-  ],
-}
-
 const drawn = (index: number, dims: readonly number[], of: (u: number) => number): Tensor<'float32'> => {
   const values = tensor('float32', dims)
   fillUniform(streamKey(3, 'probe', index), values.data)

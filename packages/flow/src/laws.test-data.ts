@@ -13,6 +13,17 @@ export const small = (changes: Partial<FlowConfig> = {}): FlowConfig => ({
   ...changes,
 })
 
+/** Histograms of equalised data, as a change of `small`. */
+export const histograms: Partial<FlowConfig> = {
+  law: 'histogram',
+  bins: 3,
+  partition: 'dyadic',
+  preprocessing: [
+    { kind: 'equalize', bins: 4 },
+    { kind: 'logit', alpha: 1e-6 },
+  ],
+}
+
 /** Every parameter drawn, so that nothing is zero or one by luck of initialisation. */
 export function drawnParameters(config: FlowConfig, seed = 1): ParameterValues {
   return Object.fromEntries(

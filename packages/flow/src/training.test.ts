@@ -2,7 +2,7 @@ import { rows, streamKey, tensor, uniform } from '@niceflow/core'
 import { buildGraph, evaluate } from '@niceflow/graph'
 import { expect, it } from 'vitest'
 import { dropoutDraws } from './dropout.ts'
-import { groupsOf, heldArrays, joinArrays, slotName, splitArrays, stateArrays } from './groups.ts'
+import { layoutOf, slotName, stateArrays } from './groups.ts'
 import { drawnParameters, float64Flow, small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
 import { type AdamConfig, adam, averaged, clipped, type Optimizer } from './optimizer.ts'
@@ -79,8 +79,8 @@ function interpretSteps(
 ): ReturnType<typeof evaluate> {
   const flow = nice(config)
   const scalars = learningRates.slice(0, count).map((rate, k) => optimizer.scalarsAt(k + 1, rate))
-  const held = heldArrays(groupsOf(flow, optimizer, options.joined), optimizer)
-  const state = Object.fromEntries(held.map(({ name, dims }) => [name, start[name] ?? tensor('float32', dims)]))
+  const { arrays } = layoutOf(flow, optimizer, options.joined)
+  const state = Object.fromEntries(arrays.map(({ name, dims }) => [name, start[name] ?? tensor('float32', dims)]))
   const columns = optimizer.scalars.map(
     (name, i) =>
       [
@@ -129,14 +129,14 @@ it('takes the same steps where what is treated alike is one array', () => {
   const flow = nice(config)
   const start = drawnParameters(config, 4)
   for (const optimizer of [adam(adamConfig), averaged(clipped(adam({ ...adamConfig, rates: { [logScale]: 10 } }), 0.1), 0.9)]) {
-    const groups = groupsOf(flow, optimizer, true)
-    expect(groups.length).toBeLessThan(flow.parameters.length)
+    const layout = layoutOf(flow, optimizer, true)
+    expect(layout.groups.length).toBeLessThan(flow.parameters.length)
     const state = Object.fromEntries(stateArrays(flow, optimizer).map(({ name, dims }) => [name, start[name] ?? tensor('float32', dims)]))
     const plain = interpretSteps(state, optimizer)
-    const outputs = interpretSteps(joinArrays(groups, optimizer, state), optimizer, { joined: true })
+    const outputs = interpretSteps(layout.join(state), optimizer, { joined: true })
     expect(outputs.log_likelihood).toEqual(plain.log_likelihood)
-    const next = Object.fromEntries(heldArrays(groups, optimizer).map(({ name }) => [name, outputs[nextName(name)] as never]))
-    for (const [name, { dims, data }] of Object.entries(splitArrays(groups, optimizer, next))) {
+    const next = Object.fromEntries(layout.arrays.map(({ name }) => [name, outputs[nextName(name)] as never]))
+    for (const [name, { dims, data }] of Object.entries(layout.split(next))) {
       expect(dims, name).toEqual(plain[nextName(name)]!.dims)
       expect(data, name).toEqual(plain[nextName(name)]!.data)
     }

@@ -1,7 +1,7 @@
 import { type Builder, buildGraph, differentiate, type Graph, type Value } from '@niceflow/graph'
 import { dropout, dropoutPorts } from './dropout.ts'
 import { ports } from './graphs.ts'
-import { type Group, groupsOf, heldArrays, isTrainable, joinMembers, membersOf, slotName } from './groups.ts'
+import { type Group, isTrainable, joinMembers, layoutOf, membersOf } from './groups.ts'
 import type { Flow } from './nice.ts'
 import type { Optimizer } from './optimizer.ts'
 
@@ -11,12 +11,12 @@ export const nextName = (name: string): string => `next/${name}`
 /** The parameters that a training state stands for, to validate and to keep: its own, or their moving average. */
 export function parametersOf<T>(
   flow: Flow,
-  { average }: Optimizer,
+  optimizer: Optimizer,
   arrays: Readonly<Record<string, T>>,
   constants: Readonly<Record<string, T>>,
 ): Readonly<Record<string, T>> {
-  const held = (name: string): string => (average === undefined ? name : slotName(average, name))
-  return Object.fromEntries(flow.parameters.map(({ name, trainable }) => [name, (trainable ? arrays[held(name)] : constants[name])!]))
+  const parameters = layoutOf(flow, optimizer).parameters(arrays, constants)
+  return Object.fromEntries(flow.parameters.map(({ name }) => [name, parameters[name]!]))
 }
 
 export type TrainingGraphOptions = {
@@ -45,8 +45,7 @@ export function trainingGraph(flow: Flow, optimizer: Optimizer, options: Trainin
   const { dropout: rate = 0, unrolled = 1 } = options
   const g = buildGraph('training')
   const given = stepInputs(g, flow, optimizer, rate, ['steps'])
-  const groups = groupsOf(flow, optimizer, options.joined)
-  const arrays = heldArrays(groups, optimizer)
+  const { groups, arrays } = layoutOf(flow, optimizer, options.joined)
   // No arithmetic of integers where one step is a turn: beside CUDA, ONNX Runtime would do it on the CPU.
   const steps = g.Size(given.scalars[0]!)
   const turns = unrolled === 1 ? steps : g.Div(steps, unrolled)
@@ -91,8 +90,7 @@ export function trainingStepGraph(flow: Flow, optimizer: Optimizer, options: Omi
   const { dropout: rate = 0 } = options
   const g = buildGraph('training_step')
   const given = stepInputs(g, flow, optimizer, rate, [])
-  const groups = groupsOf(flow, optimizer, options.joined)
-  const arrays = heldArrays(groups, optimizer)
+  const { groups, arrays } = layoutOf(flow, optimizer, options.joined)
   const state = arrays.map(({ name, dims }) => g.input(name, 'float32', dims))
   const { next, logLikelihood } = trainingStep(g, flow, optimizer, groups, rate, { ...given, state })
   next.forEach((value, i) => {
