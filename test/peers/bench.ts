@@ -49,15 +49,14 @@ const even: Readonly<Record<string, string>> = {
   XLA_FLAGS: `--xla_cpu_multi_thread_eigen=${flags.threads !== '1'} intra_op_parallelism_threads=${flags.threads}`,
   JAX_PLATFORMS: device,
   // On GPUs JAX rounds factors to TF32 unless it is told otherwise.
-  ...(device === 'cuda' ? { NVIDIA_TF32_OVERRIDE: '0', JAX_DEFAULT_MATMUL_PRECISION: 'highest' } : {}),
+  ...(device === 'cuda' ? { NVIDIA_TF32_OVERRIDE: '0', JAX_DEFAULT_MATMUL_PRECISION: 'highest' } : { CUDA_VISIBLE_DEVICES: '-1' }),
 }
 
 function libraries(engine: NativeEngine): Readonly<Record<string, string>> {
   const env = engineEnvironment(engine)
-  if (env) return env
-  if (device === 'cuda') throw new PeerError(`${engine} is not set up for CUDA`, { remedy: 'npm run setup:gpu' })
-  if (engine === 'tfjs') throw new PeerError('TensorFlow is not set up', { remedy: 'npm run setup:tensorflow' })
-  return {}
+  if (!env && engine === 'tfjs')
+    throw new PeerError('TensorFlow is not set up', { remedy: `npm run setup:${device === 'cuda' ? 'gpu' : 'tensorflow'}` })
+  return env ?? {}
 }
 
 function ours(engine: NativeEngine): Peer {

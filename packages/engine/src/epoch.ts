@@ -35,8 +35,8 @@ export const stepsOfEpoch = (examples: number, { training }: Recipe): number => 
 const longRun = 2 ** 28
 
 /**
- * Steps in a run of the training graph. On CUDA up to five times as many as the recipe has, where their batches take little memory: a run moves
- * the state in and out, whatever its steps, and these take a fraction of the CPU's time.
+ * Steps in a run of the training graph. On CUDA up to five times as many as the recipe has, where their batches take little memory: a run of
+ * onnxruntime moves the state in and out, whatever its steps, and these take a fraction of the CPU's time.
  */
 export function stepsOfRun({ flow, training }: Recipe, device: Device): number {
   const { stepsPerRun, batchSize } = training

@@ -6,6 +6,7 @@ import { small } from './laws.test-data.ts'
 import { nice } from './nice.ts'
 import { adam } from './optimizer.ts'
 import { logScale } from './scaling.ts'
+import { trainingStepGraph } from './training.ts'
 
 const optimizer = adam({ beta1: 0.9, beta2: 0.99, epsilon: 1e-4, weightDecay: 0.5, rates: { [logScale]: 10 } })
 const flow = nice(small({ dim: 6, couplings: 3 }))
@@ -26,6 +27,15 @@ it('holds each by itself where they are not to be joined', () => {
   expect(groupsOf(flow, optimizer).map(({ name, dims }) => ({ name, dims }))).toEqual(
     flow.parameters.map(({ name, dims }) => ({ name, dims })),
   )
+})
+
+it("joined, a step of the paper's takes few operators to update", () => {
+  const counted = (joined: boolean): readonly [number, number] => {
+    const { nodes } = trainingStepGraph(nice(paperMnist), adam({ beta1: 0.9, beta2: 0.99, epsilon: 1e-4, weightDecay: 0 }), { joined })
+    return [nodes.length, nodes.filter(({ name }) => name.includes('/update/')).length]
+  }
+  expect(counted(false)).toEqual([802, 490])
+  expect(counted(true)).toEqual([431, 20])
 })
 
 it('no group of several is longer than what every WebGPU device binds', () => {

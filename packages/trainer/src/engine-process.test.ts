@@ -5,7 +5,7 @@ import { initialize, nice, standardMoments } from '@niceflow/flow'
 import { DeviceUnavailableError } from '@niceflow/runtime'
 import { afterAll, describe, expect, it } from 'vitest'
 import { EngineError, type EngineSpec, modelOf } from './engine-calls.ts'
-import { engineProcess } from './engine-process.ts'
+import { engineProcess, noise } from './engine-process.ts'
 import { makeEngine } from './make-engine.ts'
 import { tinyRecipe, toyRows } from './tiny.fixture.ts'
 
@@ -82,4 +82,25 @@ describe('an engine in a process of its own', () => {
     await engine.dispose()
     expect(child!.exitCode).toBe(0)
   })
+})
+
+/** Lines of libtensorflow 2.18.1 on an NVIDIA H200. */
+it.each([
+  ['WARNING: All log messages before absl::InitializeLog() is called are written to STDERR', true],
+  [
+    'E0000 00:00:1795667715.694840    1528 cuda_dnn.cc:8310] Unable to register cuDNN factory: Attempting to register factory for plugin cuDNN when one has already been registered',
+    true,
+  ],
+  [
+    'E0000 00:00:1795667715.699996    1528 cuda_blas.cc:1418] Unable to register cuBLAS factory: Attempting to register factory for plugin cuBLAS when one has already been registered',
+    true,
+  ],
+  [
+    'I0000 00:00:1795667716.770996    1580 gpu_device.cc:2022] Created device /job:localhost/replica:0/task:0/device:GPU:0 with 140232 MB memory:  -> device: 0, name: NVIDIA H200, pci bus id: 0000:00:06.0, compute capability: 9.0',
+    true,
+  ],
+  ['failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)', false],
+  ['Allocator (GPU_0_bfc) ran out of memory trying to allocate 2.00GiB', false],
+])('what TensorFlow says at every start is kept back, and no fault: %s', (line, kept) => {
+  expect(noise.test(line)).toBe(kept)
 })

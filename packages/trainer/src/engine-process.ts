@@ -10,7 +10,7 @@ import { programBeside } from './program.ts'
 const parcelDescriptor = 4
 
 /** What TensorFlow's build for CUDA writes at each start, whatever its log level: plugins are registered twice, and the device is the one that was asked for. */
-const noise = /All log messages before absl::InitializeLog|Unable to register cu\w+ factory|Created device \S+GPU/
+export const noise: RegExp = /All log messages before absl::InitializeLog|Unable to register cu\w+ factory|Created device \S+GPU/
 
 export type ProcessOptions = {
   /** Hears of the process as soon as there is one. */

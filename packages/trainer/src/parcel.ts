@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * Large arrays of messages between two processes, which a channel of Node copies at some 500 MB/s: they lie in a file that both hold open, of
- * which there is no name, so that it is gone with them. Whoever sends waits for an answer before it sends again.
+ * Large arrays of messages between two processes. A channel of Node takes longer to copy them (`parcel.bench.ts`), so they lie in a file that
+ * both hold open, of which there is no name: it is gone with them. Whoever sends waits for an answer before it sends again.
  */
 
-/** Bytes from which an array goes by the file; below, the message is as fast. */
+/** Bytes from which an array goes by the file: some more than what a pipe holds. */
 const large = 2 ** 16
 const kinds = { BigInt64Array, Float32Array, Float64Array, Int32Array, Uint8Array, Uint32Array } as const
 
