@@ -10,7 +10,7 @@ import { gpus } from '../../packages/cli/src/machine/gpus.ts'
 import { sizes, writeProblem } from './problem.ts'
 import { type Peer, PeerError, startPeer } from './protocol.ts'
 import { pythonWith } from './python.ts'
-import { agreementTolerance, disagreement, goRound, type Row } from './rounds.ts'
+import { agreementTolerance, disagreement, goRound, type Row, type Summary } from './rounds.ts'
 
 /**
  * `npm run bench:peers`: the paper's training step and scoring, here and elsewhere, on the CPU, in turns; with `--device cuda` on a GPU.
@@ -71,13 +71,13 @@ function python(name: string, library: 'jax' | 'torch', ...words: readonly strin
   return startPeer(name, { command: [interpreter, here(`${library}_nice.py`), ...words], env: even })
 }
 
-/** Every competitor, and how its process is started. */
+/** Every competitor, and how its process is started: the default engine, whose times the others' are measured in, and next to it the quickest. */
 const competitors: Readonly<Record<string, () => Peer>> = {
   onnxruntime: () => ours('onnxruntime'),
+  jax: () => python('jax', 'jax', folder),
   tfjs: () => ours('tfjs'),
   'plain tfjs': () =>
     startPeer('plain tfjs', { command: [...node, here('plain-tfjs.ts'), device, folder], env: { ...even, ...libraries('tfjs') } }),
-  jax: () => python('jax', 'jax', folder),
   'torch half width': () => python('torch half width', 'torch', 'half', device, folder),
   'torch masked': () => python('torch masked', 'torch', 'masked', device, folder),
 }
@@ -119,13 +119,13 @@ mkdirSync(flags.out, { recursive: true })
 const place = device === 'cpu' ? `${flags.threads} threads` : (await gpus()).map(({ model }) => model).join(', ')
 const title = `NICE on MNIST, ${place}: milliseconds`
 const groups = [
-  { label: `a training step, batch ${sizes.batch}`, of: ({ trainingMs }: Row) => trainingMs },
-  { label: `scoring a batch of ${sizes.scoring}, weights as users have them`, of: ({ scoringMs }: Row) => scoringMs },
+  { label: `a training step, batch ${sizes.batch}`, of: ({ training }: Row) => training },
+  { label: `scoring a batch of ${sizes.scoring}, weights as users have them`, of: ({ scoring }: Row) => scoring },
 ]
 const weights =
   "scoring: onnxruntime's weights are constants of the exported encoder, jax's are arguments of the compiled function, torch's and tfjs's are variables"
 for (const [i, { label, of }] of groups.entries()) {
-  const bars = rows.map((row) => ({ name: row.name, value: of(row).median, low: of(row).least, high: of(row).most }))
+  const bars = rows.map((row) => ({ name: row.name, value: of(row).ms.median, low: of(row).ms.least, high: of(row).ms.most }))
   writeFileSync(join(flags.out, ['training.svg', 'scoring.svg'][i]!), barChart({ title: `${title} of ${label}`, bars }))
 }
 writeFileSync(
@@ -139,10 +139,11 @@ function check(peer: Peer) {
 }
 
 function table(): string {
-  const shown = ({ median, least, most }: Row['trainingMs']): string => `${median.toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`
+  const shown = ({ median, least, most }: Summary, digits: number): string =>
+    `${median.toFixed(digits)} (${least.toFixed(digits)} to ${most.toFixed(digits)})`
   const lines = [
-    ['', ...groups.map(({ label }) => `${label}, ms`)],
-    ...rows.map((row) => [row.name, ...groups.map(({ of }) => shown(of(row)))]),
+    ['', ...groups.flatMap(({ label }) => [`${label}, ms`, `times ${rows[0]?.name} in the same round`])],
+    ...rows.map((row) => [row.name, ...groups.flatMap(({ of }) => [shown(of(row).ms, 1), shown(of(row).ofFirst, 2)])]),
   ]
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
   const text = lines.map((line) =>

@@ -4,7 +4,9 @@ import type { Calls, Peer } from './protocol.ts'
 export const agreementTolerance = 1e-3
 
 export type Summary = { readonly median: number; readonly least: number; readonly most: number }
-export type Row = { readonly name: string; readonly trainingMs: Summary; readonly scoringMs: Summary }
+/** Milliseconds of a step or a batch, and times the first competitor's in the same round. */
+export type Figure = { readonly ms: Summary; readonly ofFirst: Summary }
+export type Row = { readonly name: string; readonly training: Figure; readonly scoring: Figure }
 
 /**
  * @returns how far a competitor's numbers are from the reference's, relative to the largest of these
@@ -23,7 +25,10 @@ export type RoundOptions = {
   readonly onProgress?: (what: string) => void
 }
 
-/** Goes round all competitors, one at a time, so that a drift of the machine meets all alike; the first round is not counted. */
+/**
+ * Goes round all competitors, one at a time, so that a drift of the machine meets all alike; the first round is not counted. Where the machine
+ * drifts from round to round, what a competitor takes times the first one in the same round moves less than either's milliseconds.
+ */
 export async function goRound(peers: readonly Peer[], { rounds, steps, batches, onProgress }: RoundOptions): Promise<Row[]> {
   const times = peers.map(({ name }) => ({ name, training: [] as number[], scoring: [] as number[] }))
   for (let round = 0; round <= rounds; round++) {
@@ -36,7 +41,16 @@ export async function goRound(peers: readonly Peer[], { rounds, steps, batches, 
       times[i]!.scoring.push(scoring * 1000)
     }
   }
-  return times.map(({ name, training, scoring }) => ({ name, trainingMs: summary(training), scoringMs: summary(scoring) }))
+  const figure = (own: readonly number[], first: readonly number[]): Figure => ({
+    ms: summary(own),
+    ofFirst: summary(own.map((ms, round) => ms / first[round]!)),
+  })
+  const first = times[0]
+  return times.map(({ name, training, scoring }) => ({
+    name,
+    training: figure(training, first!.training),
+    scoring: figure(scoring, first!.scoring),
+  }))
 }
 
 export function summary(values: readonly number[]): Summary {

@@ -29,6 +29,7 @@ it('exports these names and no others', () => {
       "startModel",
       "stepsOfEpoch",
       "stepsOfRun",
+      "stepsPerTurn",
       "suitedTo",
       "tablePreset",
       "tfjsEngine",

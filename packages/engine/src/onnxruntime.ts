@@ -9,11 +9,14 @@ import { loaded, scalarsOf } from './steps.ts'
 export type OpenSession = (model: Uint8Array, use: 'training' | 'evaluation') => Promise<Session>
 
 /**
- * Steps in a turn of the Loop. ONNX Runtime overwrites arrays within a turn and never those that a turn takes or leaves, so that of four steps
- * one writes the state to memory that no cache holds. A state of a few megabytes is soon copied; there a graph of a quarter of the size matters
- * more, which opens in a tenth of the time.
+ * Steps in a turn of the Loop. ONNX Runtime overwrites arrays within a turn and never those that a turn takes or leaves, so that of five steps
+ * one writes the state to memory that no cache holds. Five divide the presets' runs: steps that are left over are turns of a second Loop, for
+ * which the first one's state is held once more.
  */
-const unrolledFor = (arrays: readonly StateArray[]): number => (arrays.reduce((sum, { dims }) => sum + sizeOf(dims), 0) > few ? 4 : 1)
+export const stepsPerTurn = 5
+/** A state of a few megabytes is soon copied; there a graph of a fifth of the size matters more, which opens sooner. */
+const stepsIn = (arrays: readonly StateArray[]): number =>
+  arrays.reduce((sum, { dims }) => sum + sizeOf(dims), 0) > few ? stepsPerTurn : 1
 /** Numbers of a state, 16 MB. */
 const few = 2 ** 22
 
@@ -28,7 +31,7 @@ export async function onnxRuntimeEngine(model: EngineModel, openSession: OpenSes
   const open = (graph: Graph, use: 'training' | 'evaluation'): Promise<Session> => openSession(encodeModel({ graph, metadata: {} }), use)
   const layout = layoutOf(flow, optimizer, gpu)
   const { groups, arrays } = layout
-  const unrolled = gpu ? 1 : unrolledFor(arrays)
+  const unrolled = gpu ? 1 : stepsIn(arrays)
   const training = await open(trainingGraph(flow, optimizer, { dropout, unrolled, joined: gpu }), 'training')
   const evaluation = await open(evaluationGraph(flow, groups), 'evaluation').catch(async (error: unknown) => {
     await training.dispose()
