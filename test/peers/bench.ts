@@ -71,7 +71,7 @@ function python(name: string, library: 'jax' | 'torch', ...words: readonly strin
   return startPeer(name, { command: [interpreter, here(`${library}_nice.py`), ...words], env: even })
 }
 
-/** Every competitor, and how its process is started: the default engine, whose times the others' are measured in, and next to it the quickest. */
+/** Every competitor, and how its process is started. Others are measured against the first, the default engine. */
 const competitors: Readonly<Record<string, () => Peer>> = {
   onnxruntime: () => ours('onnxruntime'),
   jax: () => python('jax', 'jax', folder),

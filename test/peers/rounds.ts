@@ -41,16 +41,17 @@ export async function goRound(peers: readonly Peer[], { rounds, steps, batches, 
       times[i]!.scoring.push(scoring * 1000)
     }
   }
-  const figure = (own: readonly number[], first: readonly number[]): Figure => ({
-    ms: summary(own),
-    ofFirst: summary(own.map((ms, round) => ms / first[round]!)),
-  })
-  const first = times[0]
+  const figure = (own: readonly number[], first: readonly number[]): Figure => ({ ms: summary(own), ofFirst: ofFirst(own, first) })
   return times.map(({ name, training, scoring }) => ({
     name,
-    training: figure(training, first!.training),
-    scoring: figure(scoring, first!.scoring),
+    training: figure(training, times[0]!.training),
+    scoring: figure(scoring, times[0]!.scoring),
   }))
+}
+
+/** What the first one had in the same round is 1. */
+export function ofFirst(own: readonly number[], first: readonly number[]): Summary {
+  return summary(own.map((value, round) => value / first[round]!))
 }
 
 export function summary(values: readonly number[]): Summary {

@@ -1,6 +1,6 @@
 import { rows, type Tensor, tensor } from '@niceflow/core'
 import type { Session } from '@niceflow/runtime'
-import { summary } from '../peers/rounds.ts'
+import { ofFirst, summary } from '../peers/rounds.ts'
 import { saturate } from './load.ts'
 import { binaryRequest, dim, jsonRequest, type ScoreRequest } from './requests.ts'
 import { cpuSeconds, type Server } from './servers.ts'
@@ -64,14 +64,16 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Thr
   }
   const rows = turns.map(({ server, load, found }): ThroughputRow => {
     const first = turns.find((turn) => turn.load === load)!
+    const shareOf = ({ share }: (typeof found)[number]): number => share
+    const shares = found.map(shareOf)
     return {
       server: server.name,
       load: load.name,
       connections: load.connections,
       imagesPerSecond: summary(found.map(({ perSecond }) => perSecond)).median,
-      ofBare: summary(found.map(({ share }) => share)),
+      ofBare: summary(shares),
       cpuUs: summary(found.map(({ cpuUs }) => cpuUs)).median,
-      ofFirst: summary(found.map(({ share }, round) => share / first.found[round]!.share)).median,
+      ofFirst: ofFirst(shares, first.found.map(shareOf)).median,
       failed: found.reduce((sum, { failed }) => sum + failed, 0),
     }
   })
