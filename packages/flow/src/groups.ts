@@ -56,6 +56,7 @@ export type Layout = {
   readonly parameters: <T>(held: Readonly<Record<string, T>>, constants: Readonly<Record<string, T>>) => Readonly<Record<string, T>>
 }
 
+/** The layout of a flow's state under an optimizer: each array by itself, or joined as `groupsOf` has it. */
 export function layoutOf(flow: Flow, optimizer: Optimizer, joined = false): Layout {
   const groups = groupsOf(flow, optimizer, joined)
   const namings = [(name: string) => name, ...optimizer.slots.map((slot) => (name: string) => slotName(slot, name))]
