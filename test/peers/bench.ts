@@ -66,13 +66,13 @@ function ours(engine: NativeEngine): Peer {
   })
 }
 
-function python(name: string, library: 'jax' | 'torch', ...words: readonly string[]): Peer {
-  const interpreter = flags.python ?? pythonWith(library, say)
+async function python(name: string, library: 'jax' | 'torch', ...words: readonly string[]): Promise<Peer> {
+  const interpreter = flags.python ?? (await pythonWith(library, say))
   return startPeer(name, { command: [interpreter, here(`${library}_nice.py`), ...words], env: even })
 }
 
 /** Every competitor, and how its process is started. Others are measured against the first, the default engine. */
-const competitors: Readonly<Record<string, () => Peer>> = {
+const competitors: Readonly<Record<string, () => Peer | Promise<Peer>>> = {
   onnxruntime: () => ours('onnxruntime'),
   jax: () => python('jax', 'jax', folder),
   tfjs: () => ours('tfjs'),
@@ -95,7 +95,7 @@ const absent: { readonly name: string; readonly reason: string }[] = []
 let reference: Awaited<ReturnType<typeof check>> | undefined
 for (const name of wanted) {
   try {
-    const peer = competitors[name]!()
+    const peer = await competitors[name]!()
     running.push(peer)
     const got = await check(peer)
     reference ??= got

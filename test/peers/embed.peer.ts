@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..', '..')
 const folder = mkdtempSync(join(tmpdir(), 'niceflow-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-const python = pythonWith('onnxruntime', (what) => process.stderr.write(`${what}\n`))
+const python = await pythonWith('onnxruntime', (what) => process.stderr.write(`${what}\n`))
 const path = (name: string): string => join(folder, name)
 const run = (program: string, ...words: string[]): string =>
   execFileSync(program, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })

@@ -16,7 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const path = (name: string): string => join(folder, name)
 
 const [dim, count] = [784, 200]
-const python = pythonWith('torch', (what) => process.stderr.write(`${what}\n`))
+const python = await pythonWith('torch', (what) => process.stderr.write(`${what}\n`))
 const masked = (...words: string[]): void => void execFileSync(python, [join(import.meta.dirname, 'masked_nice.py'), ...words])
 const bin = join(root, 'packages', 'cli', 'bin', 'niceflow.mjs')
 const niceflow = (...words: string[]) => spawnSync(process.execPath, [bin, ...words], { encoding: 'utf8' })

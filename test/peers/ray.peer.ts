@@ -13,7 +13,7 @@ import { pythonWith } from './python.ts'
 const root = join(import.meta.dirname, '..', '..')
 const folder = mkdtempSync(join(tmpdir(), 'niceflow-'))
 const path = (...parts: string[]): string => join(folder, ...parts)
-const python = pythonWith('ray', (what) => process.stderr.write(`${what}\n`))
+const python = await pythonWith('ray', (what) => process.stderr.write(`${what}\n`))
 
 /** Nats of some 2,000: batches of other sizes, and another build of ONNX Runtime, add 784 terms in another order. */
 const scoreTolerance = 5e-3

@@ -33,7 +33,7 @@ test("Triton's stock client works unchanged, and reads the scores of the bare mo
   const flat = { ...pixels, dims: [9, 784] } as typeof pixels
   const file = join(folder, 'pixels.npy')
   writeFileSync(file, writeNpy(flat))
-  const python = pythonWith('tritonclient', (what) => process.stderr.write(`${what}\n`))
+  const python = await pythonWith('tritonclient', (what) => process.stderr.write(`${what}\n`))
   const script = join(import.meta.dirname, 'tritonclient_stock.py')
   const { stdout } = await promisify(execFile)(python, [script, new URL(address).host, 'mnist-nice', file])
   const found = JSON.parse(stdout) as Record<string, unknown>

@@ -19,7 +19,7 @@ const patience = 60_000
  * that kind takes the name and the place of "onnxruntime". Triton itself parses every config.pbtxt, which must say all: it may complete nothing.
  */
 export async function startTriton(repository: string): Promise<Triton> {
-  const python = pythonWith('triton', (what) => process.stderr.write(`${what}\n`))
+  const python = await pythonWith('triton', (what) => process.stderr.write(`${what}\n`))
   const folder = mkdtempSync(join(tmpdir(), 'niceflow-triton-'))
   const { server, libraries } = assemble(python, folder)
   const port = await freePort()
