@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 import { swiftShaderEnvironment } from './packages/testing/src/swiftshader.ts'
 
-/** Their tests change nothing that another file's could see, and so share the modules that one worker has loaded. */
+/** Their tests leave nothing changed that another file's could see, and so share the modules that one worker has loaded. */
 const pure = ['core', 'data', 'engine', 'flow', 'formats', 'graph', 'report', 'runtime', 'trainer']
 const packages = readdirSync('packages').map((name) => ({
   name,

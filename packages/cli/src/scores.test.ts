@@ -69,7 +69,7 @@ test('lines on stdout are those of the file; without either there is one answer,
 })
 
 test.each(scoreEndings)('killed by SIGKILL, %s goes on to the same bytes', async (ending) => {
-  const long = [testImages, testImages]
+  const long = Array.from({ length: 3 }, () => testImages)
   const [whole, killed] = [path(`long${ending}`), path(`killed${ending}`)]
   await answer(score(long, '--out', whole), niceflowHere)
   const { size } = statSync(whole)

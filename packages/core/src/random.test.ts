@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { block, fillUniform, type Key, permutation, purposes, streamKey, uniform } from './random.ts'
 import { fillBySimd } from './uniform-simd.ts'
 
@@ -96,6 +96,7 @@ describe('fillUniform', () => {
   it('is made of blocks, whether by vectors or one by one, where the host has WebAssembly and where it has none', async () => {
     vi.resetModules()
     vi.stubGlobal('WebAssembly', undefined)
+    onTestFinished(() => void vi.unstubAllGlobals())
     const { fillUniform: fillWithout } = await import('./random.ts')
     const filled = (fill: typeof fillUniform, key: Key, length: number): Float64Array => {
       const out = new Float64Array(length + 3)
@@ -113,7 +114,6 @@ describe('fillUniform', () => {
         expect(filled(fillWithout, key, length)).toEqual(blocks.subarray(0, length))
       }
     }
-    vi.unstubAllGlobals()
   })
 
   it('is uniform: a million draws fill 256 cells evenly, and pairs of neighbours 32 x 32', () => {

@@ -15,8 +15,8 @@ export type TrainingMemoryEstimate = {
 
 /**
  * The most states in memory at once: the one that a run of steps takes, those that its turns read and write, gradients, the one that it gives, the
- * first and the best, and what is not yet collected as garbage. Measured in runs that left steps of a turn over: the paper's MNIST model with hidden layers of 500, 1000 and 2000 took
- * 701, 1,697 and 6,321 MiB, its states being 64, 219 and 804.
+ * first and the best, and what is not yet collected as garbage. Measured in runs that left steps of a turn over: the paper's MNIST model with
+ * hidden layers of 500, 1000 and 2000 took 701, 1,697 and 6,321 MiB, its states being 64, 219 and 804.
  */
 const states = 7.5
 
